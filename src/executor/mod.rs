@@ -1,0 +1,1 @@
+//! Where jobs run: the executor trait and its implementations.

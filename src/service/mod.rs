@@ -1,0 +1,1 @@
+//! Launcher and reconciler: the only writers of jobs.

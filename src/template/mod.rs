@@ -1,0 +1,1 @@
+//! Templates: from a file to a checked manifest.

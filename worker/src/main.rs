@@ -1,0 +1,3 @@
+//! The worker as a program of its own.
+
+fn main() {}
