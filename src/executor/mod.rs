@@ -1,1 +1,161 @@
-//! Where jobs run: the executor trait and its implementations.
+//! Where jobs run. Every executor gives the same evidence ([`crate::job::evidence`]); the rest of the program cannot
+//! tell them apart.
+
+use std::fmt;
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use futures_util::stream::BoxStream;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::job::{Evidence, Intent, JobId, ObjectRef, Refusal};
+
+/// An executor that is shared by the tasks of a service.
+pub type SharedExecutor = Arc<dyn Executor>;
+
+/// A place where jobs run.
+///
+/// Implementations own no decision about a job's record: they create, show and remove objects. Each of them must keep
+/// these promises:
+///
+/// - An object carries the job ID it was created for, and [`Executor::watch`] names it with every piece of evidence.
+/// - `create` twice under one name gives at most one object.
+/// - Evidence of one object may come twice and out of order, but shows one end at most.
+pub trait Executor: Send + Sync + 'static {
+    /// `process` or `kubernetes`, as on the command line.
+    fn kind(&self) -> &'static str;
+
+    /// The namespace that objects are created in.
+    fn namespace(&self) -> &str;
+
+    /// Refuses a manifest that this executor could not honour in full, before anything is recorded. The answer lists
+    /// every fault.
+    fn check(&self, manifest: &serde_json::Value) -> Result<(), Unsupported>;
+
+    /// Creates the object of an intent. The outcome tells what is known to have happened, which a plain error could
+    /// not.
+    fn create<'a>(&'a self, intent: &'a Intent) -> BoxFuture<'a, CreateOutcome>;
+
+    /// Looks an object up by its name.
+    fn find<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Option<Found>, ExecutorError>>;
+
+    /// Stops what runs, and sees to it that evidence of that end comes. Stopping what has ended already changes
+    /// nothing.
+    fn cancel<'a>(&'a self, object: &'a ObjectRef) -> BoxFuture<'a, Result<(), ExecutorError>>;
+
+    /// Deletes an object with all that belongs to it, logs included. Deleting what is gone changes nothing.
+    fn delete<'a>(&'a self, object: &'a ObjectRef) -> BoxFuture<'a, Result<(), ExecutorError>>;
+
+    /// All that this executor shows of its installation's objects from now on: first a complete [`Observation::Listed`],
+    /// then every change, and a fresh list after each gap. The stream does not end while the executor lives.
+    fn watch(&self) -> BoxStream<'static, Observation>;
+
+    /// The log of an object's containers, oldest line first. With `follow` the stream ends when every container has
+    /// ended and all their lines were given.
+    fn logs<'a>(
+        &'a self,
+        object: &'a ObjectRef,
+        options: LogOptions,
+    ) -> BoxFuture<'a, Result<BoxStream<'static, Result<LogLine, ExecutorError>>, ExecutorError>>;
+
+    /// Whether objects could be created now. The text says what is wrong.
+    fn ready(&self) -> BoxFuture<'_, Result<(), ExecutorError>>;
+}
+
+/// What came of an attempt to create an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CreateOutcome {
+    /// It exists and is ours: made just now, or by an earlier attempt for the same job.
+    Created(ObjectRef),
+    /// It was refused for good; nothing was created.
+    Refused(Refusal),
+    /// It may or may not exist: the same create is to be sent again, after this long at least.
+    Unknown {
+        /// What went wrong.
+        message: String,
+        /// How long the executor wants to be left alone.
+        retry_after: Option<std::time::Duration>,
+    },
+}
+
+/// An object that was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// The job that it was created for, if it is an object of this installation.
+    pub job: Option<JobId>,
+    /// What there is to see of it.
+    pub evidence: Evidence,
+}
+
+/// One message of [`Executor::watch`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Observation {
+    /// Everything that exists. A job whose object was on record before `began` and is not among these has lost it.
+    Listed {
+        /// When the list was begun.
+        began: Timestamp,
+        /// All objects of this installation.
+        objects: Vec<(JobId, Evidence)>,
+    },
+    /// Something changed.
+    Changed(JobId, Evidence),
+    /// The executor cannot be reached; the text says why. What it shows next is a list.
+    Unreachable(String),
+}
+
+/// Which part of a log is wanted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LogOptions {
+    /// Whether to go on until the containers have ended.
+    pub follow: bool,
+    /// Only lines from this moment on.
+    pub since: Option<Timestamp>,
+    /// Only this many last lines of what there is at the start.
+    pub tail: Option<usize>,
+}
+
+/// One line of a container's output.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct LogLine {
+    /// When it was written.
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Timestamp,
+    /// The pod.
+    pub pod: String,
+    /// The container.
+    pub container: String,
+    /// The text, without its line end; bytes that are not UTF-8 are replaced.
+    pub text: String,
+}
+
+/// A manifest asks for what an executor cannot do.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub struct Unsupported {
+    /// Field path and what is wrong with it, for each fault.
+    pub faults: Vec<(String, String)>,
+}
+
+impl fmt::Display for Unsupported {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, (path, message)) in self.faults.iter().enumerate() {
+            let separator = if index == 0 { "" } else { "; " };
+            write!(f, "{separator}{path}: {message}")?;
+        }
+        Ok(())
+    }
+}
+
+/// An executor could not do what was asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ExecutorError {
+    /// It cannot be reached, or does not answer.
+    #[error("the executor cannot be reached: {0}")]
+    Unreachable(String),
+    /// It refuses.
+    #[error("the executor refuses: {0}")]
+    Refused(String),
+    /// There is no such object, or nothing of its log is left.
+    #[error("not found: {0}")]
+    NotFound(String),
+}

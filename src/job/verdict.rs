@@ -1,0 +1,588 @@
+//! How a job's status grows by a fact, and which phase follows from it.
+//!
+//! The two decisions of this module are pure functions, so that they can be tested over every order in which facts
+//! may arrive:
+//!
+//! - [`Status::learn`] joins a fact with what is known. The joins are commutative and idempotent: what comes late or
+//!   twice changes nothing that it should not.
+//! - [`Status::verdict`] says what the job's phase is, from evidence alone, and whether the worker's words contradict
+//!   it.
+//!
+//! A terminal phase absorbs: once reached it is noted in [`Status::ended`] and never left. An executor shows one end
+//! for one object, so order cannot matter there; should it ever show two, the first one that was recorded stands.
+
+use jiff::Timestamp;
+
+use super::Phase;
+use super::event::{EventKind, NewEvent, Source};
+use super::evidence::{Conclusion, ContainerState, ContainerStatus, Evidence, ObjectRef, Snapshot};
+use super::record::{Fact, Gone, Status};
+use super::report::{Claim, Report};
+
+/// What follows from a status.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
+    /// Where the job stands.
+    pub phase: Phase,
+    /// Why, in one word.
+    pub reason: Option<String>,
+    /// Why, in a sentence.
+    pub message: Option<String>,
+    /// The exit code that decided, where there is one.
+    pub exit_code: Option<i32>,
+    /// When its first container started.
+    pub started: Option<Timestamp>,
+    /// When it ended.
+    pub ended: Option<Timestamp>,
+    /// Whether the worker's words and the evidence contradict each other.
+    pub disputed: bool,
+}
+
+/// What learning a fact came to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Learned {
+    /// Whether the status is another one than before.
+    pub changed: bool,
+    /// What goes into the job's history.
+    pub events: Vec<NewEvent>,
+}
+
+impl Status {
+    /// Takes a fact in. Facts about another object than the one on record are left aside.
+    pub fn learn(&mut self, fact: Fact) -> Learned {
+        let before = self.clone();
+        let was = before.verdict();
+        let (at, source, mut events) = self.take_in(fact);
+        let mut now = self.verdict();
+        if self.ended.is_none() && now.phase.is_terminal() {
+            let ended = now.ended.unwrap_or(at);
+            self.ended = Some((now.phase, ended));
+            now.ended = Some(ended);
+        }
+        if (was.phase, &was.reason) != (now.phase, &now.reason) {
+            events.push(NewEvent {
+                at: now.ended.filter(|_| now.phase.is_terminal()).unwrap_or(at),
+                source: if source == Source::Worker {
+                    Source::Service
+                } else {
+                    source
+                },
+                kind: EventKind::Phase {
+                    from: was.phase,
+                    to: now.phase,
+                    reason: now.reason,
+                    message: now.message,
+                },
+            });
+        }
+        if was.disputed != now.disputed {
+            let kind = EventKind::Disputed {
+                disputed: now.disputed,
+            };
+            events.push(NewEvent {
+                at,
+                source: Source::Service,
+                kind,
+            });
+        }
+        Learned {
+            changed: *self != before,
+            events,
+        }
+    }
+
+    fn take_in(&mut self, fact: Fact) -> (Timestamp, Source, Vec<NewEvent>) {
+        match fact {
+            Fact::Created { object, at } => (
+                at,
+                Source::Executor,
+                self.learn_object(object, at).into_iter().collect(),
+            ),
+            Fact::Refused(refusal) => {
+                let at = refusal.at;
+                if self.object.is_none() && self.refusal.is_none() {
+                    self.refusal = Some(refusal);
+                }
+                (at, Source::Executor, Vec::new())
+            }
+            Fact::Evidence(evidence) => self.learn_evidence(evidence),
+            Fact::Report(report) => (report.at, Source::Worker, self.learn_report(report)),
+            Fact::CancelRequested(asked) => {
+                let at = asked.at;
+                let mut events = Vec::new();
+                if self.ended.is_none() && self.cancellation.is_none() {
+                    let kind = EventKind::CancelRequested {
+                        by: asked.by.clone(),
+                    };
+                    events.push(NewEvent {
+                        at,
+                        source: Source::User,
+                        kind,
+                    });
+                    self.cancellation = Some(asked);
+                }
+                (at, Source::User, events)
+            }
+            Fact::LogKept { at } => {
+                let first = !std::mem::replace(&mut self.log_kept, true);
+                (at, Source::Service, once(first, at, EventKind::LogKept))
+            }
+            Fact::ObjectDeleted { at } => {
+                let first = !std::mem::replace(&mut self.object_deleted, true);
+                (
+                    at,
+                    Source::Service,
+                    once(first, at, EventKind::ObjectDeleted),
+                )
+            }
+        }
+    }
+
+    fn learn_object(&mut self, object: ObjectRef, at: Timestamp) -> Option<NewEvent> {
+        if self.object.is_some() {
+            return None;
+        }
+        self.object = Some(object.clone());
+        Some(NewEvent {
+            at,
+            source: Source::Executor,
+            kind: EventKind::Created { object },
+        })
+    }
+
+    fn is_of_another_object(&self, object: &ObjectRef) -> bool {
+        self.object
+            .as_ref()
+            .is_some_and(|known| known.uid != object.uid)
+    }
+
+    fn learn_evidence(&mut self, evidence: Evidence) -> (Timestamp, Source, Vec<NewEvent>) {
+        let mut events = Vec::new();
+        match evidence {
+            Evidence::Seen(snapshot) => {
+                let at = snapshot.at;
+                if !self.is_of_another_object(&snapshot.object) {
+                    events.extend(self.learn_object(snapshot.object.clone(), at));
+                    let before = self.seen.take();
+                    let joined = match before.clone() {
+                        Some(known) => known.join(*snapshot),
+                        None => *snapshot,
+                    };
+                    events.extend(container_events(before.as_ref(), &joined));
+                    self.seen = Some(joined);
+                }
+                (at, Source::Executor, events)
+            }
+            Evidence::Gone {
+                object,
+                at,
+                witnessed,
+            } => {
+                if !self.is_of_another_object(&object) {
+                    events.extend(self.learn_object(object, at));
+                    if self.gone.is_none() {
+                        self.gone = Some(Gone { at, witnessed });
+                    }
+                }
+                (at, Source::Executor, events)
+            }
+        }
+    }
+
+    fn learn_report(&mut self, report: Report) -> Vec<NewEvent> {
+        if self.reports.is_repeat(&report) {
+            // Only so that the earliest arrival of a number is the one on record, whatever the order.
+            self.reports.add(&report);
+            return Vec::new();
+        }
+        let late = !self.reports.add(&report);
+        let at = report.at;
+        let kind = EventKind::Report {
+            report,
+            late,
+            after_end: self.ended.is_some(),
+        };
+        vec![NewEvent {
+            at,
+            source: Source::Worker,
+            kind,
+        }]
+    }
+
+    /// Which phase follows from what is known, and why.
+    pub fn verdict(&self) -> Verdict {
+        let mut verdict = self.judge();
+        if let Some((phase, at)) = self.ended {
+            if verdict.phase != phase {
+                verdict = Verdict {
+                    phase,
+                    reason: None,
+                    message: None,
+                    ..verdict
+                };
+            }
+            verdict.ended = Some(at);
+        }
+        let claim = self.reports.latest().and_then(Report::claim);
+        verdict.disputed = matches!(
+            (verdict.phase, claim),
+            (Phase::Succeeded, Some(Claim::Failure)) | (Phase::Failed, Some(Claim::Success))
+        );
+        verdict
+    }
+
+    fn judge(&self) -> Verdict {
+        let exit = self.seen.as_ref().and_then(deciding_exit);
+        let verdict = Verdict {
+            phase: Phase::Pending,
+            reason: None,
+            message: None,
+            exit_code: exit.map(|exit| exit.code),
+            started: self.seen.as_ref().and_then(first_start),
+            ended: None,
+            disputed: false,
+        };
+        let conclusion = self.seen.as_ref().and_then(|seen| seen.conclusion.as_ref());
+        let ended = |phase, at, reason: Option<String>, message: Option<String>, verdict| Verdict {
+            phase,
+            reason,
+            message,
+            ended: Some(at),
+            ..verdict
+        };
+        match (&self.seen, conclusion, &self.gone, &self.refusal) {
+            (None, _, None, Some(no)) if self.object.is_none() => ended(
+                Phase::Rejected,
+                no.at,
+                Some(no.reason.clone()),
+                Some(no.message.clone()),
+                verdict,
+            ),
+            (_, Some(Conclusion::Complete { at }), ..) => {
+                ended(Phase::Succeeded, *at, None, None, verdict)
+            }
+            (
+                Some(seen),
+                Some(Conclusion::Failed {
+                    at,
+                    reason,
+                    message,
+                }),
+                ..,
+            ) => {
+                let (reason, message) = failure(seen, exit, reason, message);
+                ended(Phase::Failed, *at, Some(reason), Some(message), verdict)
+            }
+            (_, Some(Conclusion::Stopped { at }), ..) => {
+                let reason = if self.cancellation.is_some() {
+                    "Cancelled"
+                } else {
+                    "Stopped"
+                };
+                ended(
+                    Phase::Cancelled,
+                    *at,
+                    Some(reason.to_owned()),
+                    self.cancelled_by(),
+                    verdict,
+                )
+            }
+            (_, None, Some(gone), _) => self.judge_gone(gone, verdict),
+            (Some(seen), None, None, _) => judge_alive(seen, verdict),
+            (None, ..) if self.object.is_some() => Verdict {
+                phase: Phase::Waiting,
+                ..verdict
+            },
+            (None, ..) => verdict,
+        }
+    }
+
+    fn judge_gone(&self, gone: &Gone, verdict: Verdict) -> Verdict {
+        let (phase, reason, message) = if self.cancellation.is_some() {
+            (Phase::Cancelled, "Cancelled", self.cancelled_by())
+        } else if gone.witnessed {
+            let last = self.seen.as_ref().map_or("", |seen| describe_alive(seen));
+            let message = format!("its object was deleted by someone else{last}");
+            (Phase::Cancelled, "Deleted", Some(message))
+        } else {
+            let message =
+                "its object was created and is gone, and nothing tells how it ended".to_owned();
+            (Phase::Lost, "ObjectGone", Some(message))
+        };
+        Verdict {
+            phase,
+            reason: Some(reason.to_owned()),
+            message,
+            ended: Some(gone.at),
+            ..verdict
+        }
+    }
+
+    fn cancelled_by(&self) -> Option<String> {
+        let by = self.cancellation.as_ref()?.by.as_ref()?;
+        Some(format!("cancelled by {by}"))
+    }
+}
+
+fn once(first: bool, at: Timestamp, kind: EventKind) -> Vec<NewEvent> {
+    if first {
+        vec![NewEvent {
+            at,
+            source: Source::Service,
+            kind,
+        }]
+    } else {
+        Vec::new()
+    }
+}
+
+/// How a container ended.
+#[derive(Debug, Clone, Copy)]
+struct Exit<'a> {
+    code: i32,
+    reason: &'a str,
+    message: Option<&'a str>,
+    finished: Timestamp,
+}
+
+fn containers(seen: &Snapshot) -> impl Iterator<Item = &ContainerStatus> {
+    seen.pods.values().flat_map(|pod| pod.containers.values())
+}
+
+fn exits(seen: &Snapshot) -> impl Iterator<Item = (bool, Exit<'_>)> {
+    containers(seen).filter_map(|container| match &container.state {
+        ContainerState::Terminated {
+            exit_code,
+            reason,
+            message,
+            finished,
+            ..
+        } => Some((
+            container.init,
+            Exit {
+                code: *exit_code,
+                reason,
+                message: message.as_deref(),
+                finished: *finished,
+            },
+        )),
+        _ => None,
+    })
+}
+
+/// The exit that tells most: the last failure, else the last end of a container that is not an init container.
+fn deciding_exit(seen: &Snapshot) -> Option<Exit<'_>> {
+    let last_failure = exits(seen)
+        .map(|(_, exit)| exit)
+        .filter(|exit| exit.code != 0);
+    let key = |exit: &Exit<'_>| (exit.finished, exit.code);
+    let complete = matches!(seen.conclusion, Some(Conclusion::Complete { .. }));
+    let last_success = || {
+        exits(seen)
+            .filter(|(init, exit)| !init && exit.code == 0)
+            .map(|(_, exit)| exit)
+            .max_by_key(key)
+    };
+    if complete {
+        last_success()
+    } else {
+        last_failure.max_by_key(key).or_else(last_success)
+    }
+}
+
+fn first_start(seen: &Snapshot) -> Option<Timestamp> {
+    containers(seen)
+        .filter_map(|container| match &container.state {
+            ContainerState::Waiting { .. } => None,
+            ContainerState::Running { started } => Some(*started),
+            ContainerState::Terminated { started, .. } => *started,
+        })
+        .min()
+}
+
+/// Why an object failed. `BackoffLimitExceeded` alone says nothing that helps where a single attempt was made: then
+/// what ended that attempt is the reason.
+fn failure(
+    seen: &Snapshot,
+    exit: Option<Exit<'_>>,
+    reason: &str,
+    message: &str,
+) -> (String, String) {
+    let evicted = seen
+        .pods
+        .values()
+        .rev()
+        .find(|pod| pod.reason.as_deref() == Some("Evicted"));
+    if reason != "BackoffLimitExceeded" {
+        return (reason.to_owned(), message.to_owned());
+    }
+    if let Some(pod) = evicted {
+        return (
+            "Evicted".to_owned(),
+            pod.message.clone().unwrap_or_else(|| message.to_owned()),
+        );
+    }
+    match exit {
+        Some(exit) if seen.pods.len() == 1 && exit.code != 0 => {
+            let said = exit
+                .message
+                .map(|text| format!(": {text}"))
+                .unwrap_or_default();
+            (
+                exit.reason.to_owned(),
+                format!("a container ended with exit code {}{said}", exit.code),
+            )
+        }
+        Some(exit) if exit.code != 0 => {
+            let attempts = seen.pods.len();
+            let last = format!(
+                "the last one ended with exit code {} ({})",
+                exit.code, exit.reason
+            );
+            (
+                reason.to_owned(),
+                format!("{attempts} attempts failed; {last}"),
+            )
+        }
+        _ => (reason.to_owned(), message.to_owned()),
+    }
+}
+
+fn judge_alive(seen: &Snapshot, verdict: Verdict) -> Verdict {
+    if seen.suspended {
+        return Verdict {
+            phase: Phase::Suspended,
+            ..verdict
+        };
+    }
+    let running =
+        containers(seen).any(|container| matches!(container.state, ContainerState::Running { .. }));
+    if running {
+        return Verdict {
+            phase: Phase::Running,
+            ..verdict
+        };
+    }
+    let waiting = waiting_reason(seen);
+    let ended = !seen.pods.is_empty()
+        && containers(seen).any(|container| !container.init)
+        && containers(seen)
+            .all(|container| matches!(container.state, ContainerState::Terminated { .. }));
+    match waiting {
+        None if ended => {
+            let message = verdict
+                .exit_code
+                .map(|code| format!("its container ended with exit code {code}"));
+            Verdict {
+                phase: Phase::Running,
+                reason: Some("Finishing".to_owned()),
+                message,
+                ..verdict
+            }
+        }
+        Some((reason, message)) => Verdict {
+            phase: Phase::Waiting,
+            reason: Some(reason),
+            message,
+            ..verdict
+        },
+        None => Verdict {
+            phase: Phase::Waiting,
+            ..verdict
+        },
+    }
+}
+
+/// Why nothing runs: the executor's refusal of pods, a pod's own reason, or a container's.
+fn waiting_reason(seen: &Snapshot) -> Option<(String, Option<String>)> {
+    if let Some((reason, message)) = &seen.blocked {
+        return Some((reason.clone(), Some(message.clone())));
+    }
+    seen.pods.values().rev().find_map(|pod| {
+        let of_container = pod
+            .containers
+            .values()
+            .find_map(|container| match &container.state {
+                ContainerState::Waiting {
+                    reason: Some(reason),
+                    message,
+                } => Some((reason.clone(), message.clone())),
+                _ => None,
+            });
+        of_container.or_else(|| Some((pod.reason.clone()?, pod.message.clone())))
+    })
+}
+
+fn describe_alive(seen: &Snapshot) -> &'static str {
+    let any = |wanted: fn(&ContainerState) -> bool| {
+        containers(seen).any(|container| wanted(&container.state))
+    };
+    if any(|state| matches!(state, ContainerState::Running { .. })) {
+        " while a container ran"
+    } else if any(|state| matches!(state, ContainerState::Terminated { .. })) {
+        " after its container had ended"
+    } else {
+        " before a container ran"
+    }
+}
+
+/// The containers that started or ended between two joined snapshots.
+fn container_events(before: Option<&Snapshot>, now: &Snapshot) -> Vec<NewEvent> {
+    let mut events = Vec::new();
+    for (pod_name, pod) in &now.pods {
+        for (name, container) in &pod.containers {
+            let known = before.and_then(|seen| seen.pods.get(pod_name)?.containers.get(name));
+            if known.is_some_and(|known| known == container) {
+                continue;
+            }
+            let same_run = known.filter(|known| known.restarts == container.restarts);
+            let seen_started = same_run
+                .is_some_and(|known| !matches!(known.state, ContainerState::Waiting { .. }));
+            let seen_ended = same_run
+                .is_some_and(|known| matches!(known.state, ContainerState::Terminated { .. }));
+            let started = match &container.state {
+                ContainerState::Waiting { .. } => None,
+                ContainerState::Running { started } => Some(*started),
+                ContainerState::Terminated { started, .. } => *started,
+            };
+            let (pod, container_name) = (pod_name.clone(), name.clone());
+            if let Some(at) = started.filter(|_| !seen_started) {
+                let kind = EventKind::ContainerStarted {
+                    pod: pod.clone(),
+                    container: container_name.clone(),
+                };
+                events.push(NewEvent {
+                    at,
+                    source: Source::Executor,
+                    kind,
+                });
+            }
+            if let ContainerState::Terminated {
+                exit_code,
+                reason,
+                finished,
+                ..
+            } = &container.state
+                && !seen_ended
+            {
+                let (exit_code, reason) = (*exit_code, reason.clone());
+                let kind = EventKind::ContainerEnded {
+                    pod,
+                    container: container_name,
+                    exit_code,
+                    reason,
+                };
+                events.push(NewEvent {
+                    at: *finished,
+                    source: Source::Executor,
+                    kind,
+                });
+            }
+        }
+    }
+    events
+}
+
+#[cfg(test)]
+#[path = "verdict_tests.rs"]
+mod tests;
