@@ -1,3 +1,7 @@
 //! Parses arguments, starts logging and calls the command: nothing else.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    jobwright::cli::main(std::env::args_os().collect())
+}
