@@ -1,1 +1,409 @@
-//! Durable records.
+//! Durable records: jobs with their intents, statuses, events and log tails.
+//!
+//! [`Store::submit`] takes a [`Change`] to one job and answers when it is durable, in the order of the calls.
+//! Everything else reads. What is read may be a moment ahead of what is durable; what is acknowledged, counted
+//! ([`Store::counts`], [`Store::last_sequence`]) or published ([`Store::subscribe`]) is durable.
+//!
+//! One process at a time has a data folder open, and one thread in it writes. sled keeps the rows, all in one tree so
+//! that a batch is atomic over all tables; nothing outside this module knows it.
+
+mod backend;
+mod change;
+mod codec;
+mod error;
+mod folder;
+mod keys;
+mod plan;
+mod query;
+mod read;
+mod rows;
+mod writer;
+
+use std::path::Path;
+use std::sync::mpsc;
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::{broadcast, oneshot};
+
+use backend::{Backend, lock};
+use folder::{Folder, RESERVE};
+use rows::Counters;
+use writer::{Request, Writer};
+
+pub use change::{Ack, Change, Committed, LogTail};
+pub use error::{OpenError, StoreError};
+pub use query::{Cursor, InvalidCursor, Page, Query};
+
+use crate::job::{Event, InstallationId, Intent, Job, JobId, JobView, Phase, Source, Status};
+
+/// How many changes a slow subscriber may be behind before it is told that it missed some.
+const SUBSCRIBER_LAG: usize = 4096;
+
+/// How a store is opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// How much memory sled may use for pages, in bytes.
+    pub cache: u64,
+    /// Which ended jobs are forgotten.
+    pub retention: Retention,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            cache: 32 << 20,
+            retention: Retention::default(),
+        }
+    }
+}
+
+/// Which ended jobs are forgotten, by [`Store::retain`]. None, by default.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Retention {
+    /// Those created longer ago than this.
+    pub max_age: Option<SignedDuration>,
+    /// The oldest ones, while there are more jobs than this.
+    pub max_jobs: Option<u64>,
+}
+
+/// The records of one installation. Clones share it; the last one to go closes it.
+#[derive(Debug, Clone)]
+pub struct Store(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    shared: Arc<Shared>,
+    installation: InstallationId,
+    key: [u8; 32],
+    retention: Retention,
+    queue: Option<mpsc::Sender<Request>>,
+    writer: Option<JoinHandle<()>>,
+    /// Held until everything else is closed.
+    _folder: Folder,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // Without its queue the writer ends, after it has answered everybody.
+        drop(self.queue.take());
+        if let Some(writer) = self.writer.take() {
+            let _it_panicked = writer.join();
+        }
+        self.shared.backend.close();
+    }
+}
+
+/// What writer and readers share.
+#[derive(Debug)]
+struct Shared {
+    backend: Backend,
+    folder: std::path::PathBuf,
+    /// As of what is durable.
+    counters: Mutex<Counters>,
+    fault: Mutex<Option<StoreError>>,
+    subscribers: broadcast::Sender<Arc<Committed>>,
+}
+
+impl Shared {
+    fn counters(&self) -> Counters {
+        lock(&self.counters).clone()
+    }
+
+    fn set_counters(&self, counters: Counters) {
+        *lock(&self.counters) = counters;
+    }
+
+    fn fault(&self) -> Option<StoreError> {
+        lock(&self.fault).clone()
+    }
+
+    fn set_fault(&self, fault: Option<StoreError>) {
+        *lock(&self.fault) = fault;
+    }
+
+    fn check_space(&self) -> Result<(), StoreError> {
+        match folder::free_space(&self.folder)? {
+            free if free < RESERVE => Err(StoreError::Full),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Store {
+    /// Opens the records in a folder, and makes both if they are not there.
+    pub fn open(path: &Path, options: Options) -> Result<Self, OpenError> {
+        let mut folder = Folder::take(path, true)?;
+        if folder.manifest().is_none() {
+            create(&mut folder)?;
+        }
+        Self::start(folder, options)
+    }
+
+    /// Opens the records in a folder, if there are any.
+    pub fn open_existing(path: &Path, options: Options) -> Result<Self, OpenError> {
+        Self::start(Folder::take(path, false)?, options)
+    }
+
+    fn start(folder: Folder, options: Options) -> Result<Self, OpenError> {
+        let path = folder.path();
+        let Some(manifest) = folder.manifest() else {
+            return Err(OpenError::Missing(path.to_owned()));
+        };
+        let fault = |error| open_error(path, error);
+        let backend =
+            Backend::open(&folder.records(manifest.records), options.cache).map_err(fault)?;
+        let (key, counters) = read_basics(&backend, &manifest.installation).map_err(fault)?;
+        let shared = Arc::new(Shared {
+            backend,
+            folder: path.to_owned(),
+            counters: Mutex::new(counters),
+            fault: Mutex::new(None),
+            subscribers: broadcast::Sender::new(SUBSCRIBER_LAG),
+        });
+        let mut writer = Writer::new(Arc::clone(&shared));
+        writer.sweep_all().map_err(fault)?;
+        let (queue, requests) = mpsc::channel();
+        let writer = thread::Builder::new()
+            .name("store-writer".to_owned())
+            .spawn(move || writer.run(&requests))
+            .map_err(|error| OpenError::of(path, error))?;
+        Ok(Self(Arc::new(Inner {
+            shared,
+            installation: manifest.installation.clone(),
+            key,
+            retention: options.retention,
+            queue: Some(queue),
+            writer: Some(writer),
+            _folder: folder,
+        })))
+    }
+
+    /// Which installation's records these are: made when the store was.
+    pub fn installation(&self) -> &InstallationId {
+        &self.0.installation
+    }
+
+    /// The secret that this installation signs with: made when the store was, and exported only on demand.
+    pub fn key(&self) -> &[u8; 32] {
+        &self.0.key
+    }
+
+    /// Puts a change in line, at once and in the order of the calls. The answer comes when it is durable.
+    pub fn submit(&self, change: Change) -> Ack {
+        let (caller, answer) = oneshot::channel();
+        if let Some(queue) = &self.0.queue {
+            // If the writer is gone, so is the sender, and the answer is `Closed`.
+            let _closed = queue.send((change, caller));
+        }
+        Ack(answer)
+    }
+
+    /// One job, whole.
+    pub fn job(&self, id: &JobId) -> Result<Option<Job>, StoreError> {
+        self.read(|tree| read::job(tree, id))
+    }
+
+    /// One job as everybody outside sees it, without reading its manifest.
+    pub fn view(&self, id: &JobId) -> Result<Option<JobView>, StoreError> {
+        self.read(|tree| read::view(tree, id))
+    }
+
+    /// What was to be launched.
+    pub fn intent(&self, id: &JobId) -> Result<Option<Intent>, StoreError> {
+        self.read(|tree| read::intent(tree, id))
+    }
+
+    /// What was learned since.
+    pub fn status(&self, id: &JobId) -> Result<Option<Status>, StoreError> {
+        self.read(|tree| read::status(tree, id))
+    }
+
+    /// One page of a list of jobs, newest first.
+    pub fn page(&self, query: &Query) -> Result<Page, StoreError> {
+        let counters = self.0.shared.counters();
+        self.read(|tree| query::page(tree, &counters, query))
+    }
+
+    /// How many jobs are in each phase.
+    pub fn counts(&self) -> impl Iterator<Item = (Phase, u64)> + use<> {
+        let counters = self.0.shared.counters();
+        Phase::ALL.into_iter().zip(counters.phases)
+    }
+
+    /// Every job for which something is left to be done: it has not ended, its log is not kept, or its object is still
+    /// to be deleted. Found without reading the others.
+    pub fn active(&self) -> Result<Vec<Job>, StoreError> {
+        self.read(|tree| {
+            let ids = read::ids(tree, keys::OPEN);
+            ids.filter_map(|id| id.and_then(|id| read::job(tree, &id)).transpose())
+                .collect()
+        })
+    }
+
+    /// The number of the last event that is durable.
+    pub fn last_sequence(&self) -> u64 {
+        self.0.shared.counters().sequence
+    }
+
+    /// Durable events of all jobs after a number, oldest first. Numbers may be missing: those of deleted jobs.
+    ///
+    /// To follow without a gap: subscribe first, read these up to [`Store::last_sequence`], then skip in the
+    /// subscription what has a number up to that.
+    pub fn events_after(&self, sequence: u64, limit: usize) -> Result<Vec<Event>, StoreError> {
+        let last = self.last_sequence();
+        self.read(|tree| read::events(tree, sequence, last, limit))
+    }
+
+    /// The history of one job after a number, oldest first.
+    pub fn job_events(
+        &self,
+        id: &JobId,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<Event>, StoreError> {
+        self.read(|tree| read::history(tree, id, after, limit))
+    }
+
+    /// The tail of a job's log, if it is on record.
+    pub fn log(&self, id: &JobId) -> Result<Option<LogTail>, StoreError> {
+        self.read(|tree| read::log(tree, id))
+    }
+
+    /// All changes from now on, in the order in which they became durable. A subscriber that falls too far behind is
+    /// told so, and can catch up with [`Store::events_after`].
+    pub fn subscribe(&self) -> broadcast::Receiver<Arc<Committed>> {
+        self.0.shared.subscribers.subscribe()
+    }
+
+    /// Whether changes can be recorded now.
+    pub fn health(&self) -> Result<(), StoreError> {
+        match self.0.shared.fault() {
+            Some(fault) => Err(fault),
+            None => self.0.shared.check_space(),
+        }
+    }
+
+    /// Forgets ended jobs as [`Options::retention`] says, a hundred at most; returns how many. To be called now and
+    /// then, and again at once while it returns something.
+    pub async fn retain(&self, now: Timestamp) -> Result<usize, StoreError> {
+        let expired = self.expired(now)?;
+        let acks: Vec<Ack> = expired
+            .into_iter()
+            .map(|id| self.submit(Change::delete(id, now, Source::Service)))
+            .collect();
+        let mut removed = 0;
+        for ack in acks {
+            match ack.await {
+                Ok(_) => removed += 1,
+                Err(StoreError::NotFound(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(removed)
+    }
+
+    fn expired(&self, now: Timestamp) -> Result<Vec<JobId>, StoreError> {
+        let retention = &self.0.retention;
+        let counters = self.0.shared.counters();
+        let oldest = retention
+            .max_age
+            .and_then(|age| now.checked_sub(age).ok())
+            .map(keys::Age::of);
+        let surplus = retention
+            .max_jobs
+            .map_or(0, |most| counters.jobs().saturating_sub(most));
+        if oldest.is_none() && surplus == 0 {
+            return Ok(Vec::new());
+        }
+        self.read(|tree| query::expired(tree, oldest, surplus))
+    }
+
+    fn read<T>(
+        &self,
+        reader: impl FnOnce(&sled::Tree) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.0.shared.backend.read(reader)
+    }
+}
+
+fn open_error(path: &Path, error: StoreError) -> OpenError {
+    match error {
+        StoreError::Full => OpenError::Full(path.to_owned()),
+        StoreError::Io(text) => OpenError::Io {
+            path: path.to_owned(),
+            source: std::io::Error::other(text),
+        },
+        StoreError::Corrupt(problem) => OpenError::corrupt(path, problem),
+        other => OpenError::corrupt(path, other.to_string()),
+    }
+}
+
+const META_INSTALLATION: &str = "installation";
+const META_KEY: &str = "key";
+
+/// Makes the records of a new installation.
+fn create(folder: &mut Folder) -> Result<(), OpenError> {
+    let path = folder.path().to_owned();
+    let random = ring::rand::SystemRandom::new();
+    let no_random = |_| OpenError::Io {
+        path: path.clone(),
+        source: std::io::Error::other("the system gives no random numbers"),
+    };
+    let name: [u8; 8] = ring::rand::generate(&random).map_err(no_random)?.expose();
+    let key: [u8; 32] = ring::rand::generate(&random).map_err(no_random)?.expose();
+    let installation: InstallationId = format!("i{:016x}", u64::from_be_bytes(name))
+        .parse()
+        .map_err(|error: crate::job::InvalidId| OpenError::corrupt(&path, error.to_string()))?;
+    let made = folder.begin()?;
+    let fault = |error| open_error(&path, error);
+    let backend = Backend::open(&made, Options::default().cache).map_err(fault)?;
+    write_basics(&backend, &installation, &key, &Counters::default()).map_err(fault)?;
+    backend.sync().map_err(fault)?;
+    backend.close();
+    drop(backend);
+    folder.adopt(installation)
+}
+
+fn write_basics(
+    backend: &Backend,
+    installation: &InstallationId,
+    key: &[u8; 32],
+    counters: &Counters,
+) -> Result<(), StoreError> {
+    backend.apply([
+        (
+            keys::meta(META_INSTALLATION),
+            Some(installation.as_str().as_bytes().to_vec()),
+        ),
+        (keys::meta(META_KEY), Some(key.to_vec())),
+        (
+            keys::COUNTERS.to_vec(),
+            Some(codec::Blob::of(counters).into_row()),
+        ),
+    ])
+}
+
+fn read_basics(
+    backend: &Backend,
+    installation: &InstallationId,
+) -> Result<([u8; 32], Counters), StoreError> {
+    backend.read(|tree| {
+        let missing = |what: &str| StoreError::corrupt(format!("the {what} cannot be read"));
+        let found = tree
+            .get(keys::meta(META_INSTALLATION))?
+            .ok_or_else(|| missing("installation's ID"))?;
+        if found != installation.as_str() {
+            return Err(StoreError::corrupt(
+                "the records are another installation's than store.json says",
+            ));
+        }
+        let key = tree
+            .get(keys::meta(META_KEY))?
+            .and_then(|key| key.as_ref().try_into().ok())
+            .ok_or_else(|| missing("installation's key"))?;
+        let counters = read::counters(tree)?.ok_or_else(|| missing("counters"))?;
+        Ok((key, counters))
+    })
+}

@@ -1,0 +1,186 @@
+//! sled, held at arm's length: it panics on some damage and cannot go on after a failed write, and neither may take
+//! the service down. Everything that is particular to it is here.
+
+use std::fs::{self, File};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, Once, PoisonError, RwLock};
+use std::thread;
+use std::time::{Duration, SystemTime};
+
+use super::{StoreError, folder};
+
+/// One write: a key, and its value or none to remove it.
+pub(super) type Op = (Vec<u8>, Option<Vec<u8>>);
+
+/// How many operations go into one batch at most, but for a single change that has more: sled takes a multiple of a
+/// batch's size in memory.
+pub(super) const BATCH: usize = 100;
+
+/// The records, in one tree.
+#[derive(Debug)]
+pub(super) struct Backend {
+    path: PathBuf,
+    cache: u64,
+    /// None while it is closed after a failed write.
+    db: RwLock<Option<sled::Db>>,
+    synced: Mutex<Synced>,
+}
+
+/// What `sync` has to remember of the files.
+#[derive(Debug, Default)]
+struct Synced {
+    db: Option<File>,
+    /// When the folder for large pages last changed, as of the last sync.
+    blobs: Option<SystemTime>,
+}
+
+impl Backend {
+    pub(super) fn open(path: &Path, cache: u64) -> Result<Self, StoreError> {
+        let db = open_sled(path, cache)?;
+        let backend = Self {
+            path: path.to_owned(),
+            cache,
+            db: RwLock::new(Some(db)),
+            synced: Mutex::default(),
+        };
+        // Opening writes a snapshot file, and at first the other files too.
+        folder::sync_all_files(path)?;
+        Ok(backend)
+    }
+
+    /// Reads. A panic inside sled is damage, and is answered as such.
+    pub(super) fn read<T>(
+        &self,
+        reader: impl FnOnce(&sled::Tree) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let db = self.db.read().unwrap_or_else(PoisonError::into_inner);
+        let tree = db
+            .as_ref()
+            .ok_or_else(|| StoreError::Io("it is closed after a failed write".to_owned()))?;
+        contained(|| reader(tree))
+    }
+
+    /// Applies operations atomically. They are durable after the next [`Backend::sync`].
+    pub(super) fn apply(&self, ops: impl IntoIterator<Item = Op>) -> Result<(), StoreError> {
+        let mut batch = sled::Batch::default();
+        for (key, value) in ops {
+            match value {
+                Some(value) => batch.insert(key, value),
+                None => batch.remove(key),
+            }
+        }
+        self.read(|tree| Ok(tree.apply_batch(batch)?))
+    }
+
+    /// Makes all that was applied durable. sled's own flush only starts the writing.
+    pub(super) fn sync(&self) -> Result<(), StoreError> {
+        self.read(|tree| Ok(tree.flush()?))?;
+        let mut synced = lock(&self.synced);
+        self.sync_blobs(&mut synced)?;
+        let file = match &mut synced.db {
+            Some(file) => file,
+            none => none.insert(File::open(self.path.join("db"))?),
+        };
+        Ok(file.sync_all()?)
+    }
+
+    /// Pages that are too large for the log are files of their own.
+    fn sync_blobs(&self, synced: &mut Synced) -> Result<(), StoreError> {
+        let folder = self.path.join("blobs");
+        let changed = fs::metadata(&folder)?.modified()?;
+        if synced.blobs == Some(changed) {
+            return Ok(());
+        }
+        for entry in fs::read_dir(&folder)? {
+            let entry = entry?;
+            let old = synced.blobs.is_some_and(|last| {
+                entry
+                    .metadata()
+                    .and_then(|m| m.modified())
+                    .is_ok_and(|m| m < last)
+            });
+            if !old {
+                match File::open(entry.path()) {
+                    Ok(file) => file.sync_all()?,
+                    Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                    Err(error) => return Err(error.into()),
+                }
+            }
+        }
+        folder::sync_folder(&folder)?;
+        synced.blobs = Some(changed);
+        Ok(())
+    }
+
+    /// Opens the files again after a failed write, from what is durable. Until that succeeds nothing is read either.
+    pub(super) fn reopen(&self) -> Result<(), StoreError> {
+        let mut db = self.db.write().unwrap_or_else(PoisonError::into_inner);
+        *lock(&self.synced) = Synced::default();
+        drop(contained(|| Ok(drop(db.take()))));
+        *db = Some(open_sled(&self.path, self.cache)?);
+        Ok(())
+    }
+
+    /// Closes the files. sled gives them up only when its threads have ended.
+    pub(super) fn close(&self) {
+        let mut db = self.db.write().unwrap_or_else(PoisonError::into_inner);
+        drop(contained(|| Ok(drop(db.take()))));
+    }
+}
+
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+const QUIET: &str = "store-open";
+
+/// Opens sled in a thread whose panics are not printed: they come back as an error, in one line.
+fn open_sled(path: &Path, cache: u64) -> Result<sled::Db, StoreError> {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            if thread::current().name() != Some(QUIET) {
+                before(info);
+            }
+        }));
+    });
+    let config = sled::Config::new().path(path).cache_capacity(cache);
+    let opening = thread::Builder::new()
+        .name(QUIET.to_owned())
+        .spawn(move || {
+            contained(|| {
+                // A handle that was dropped just now gives its lock up a moment later.
+                let mut patience = 100;
+                loop {
+                    match config.open() {
+                        Err(sled::Error::Io(error))
+                            if patience > 0 && error.to_string().contains("acquire lock") =>
+                        {
+                            patience -= 1;
+                            thread::sleep(Duration::from_millis(20));
+                        }
+                        other => return Ok(other?),
+                    }
+                }
+            })
+        })?;
+    opening
+        .join()
+        .unwrap_or_else(|_| Err(StoreError::corrupt("its files cannot be opened")))
+}
+
+fn contained<T>(work: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        let text = panic
+            .downcast_ref::<String>()
+            .map(String::as_str)
+            .or_else(|| panic.downcast_ref::<&str>().copied())
+            .unwrap_or("unknown");
+        let line = text.lines().next().unwrap_or_default();
+        Err(StoreError::corrupt(format!(
+            "its files do not hold together ({line})"
+        )))
+    })
+}

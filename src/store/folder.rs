@@ -1,0 +1,284 @@
+//! The data folder: which of its subfolders holds the records, and who may use it.
+//!
+//! ```text
+//! DATA/lock          held by the one process that uses the folder
+//! DATA/store.json    format version, installation, and the number of the records' folder
+//! DATA/records-N/    what sled keeps
+//! ```
+//!
+//! New records are made in `records-N.new`, and count from the moment that `store.json` names them: it is replaced in
+//! one step. What a crash leaves behind before or after that moment is told apart by the name, and put right when the
+//! folder is opened next.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::OpenError;
+use crate::job::InstallationId;
+
+/// The format that this code writes, and the newest that it reads.
+pub(super) const FORMAT: u32 = 1;
+
+/// Space that is left free, in bytes: sled writes segments of 512 KiB, and cannot go on after a write that failed.
+pub(super) const RESERVE: u64 = 8 << 20;
+
+const MANIFEST: &str = "store.json";
+
+/// A data folder that this process has to itself.
+#[derive(Debug)]
+pub(super) struct Folder {
+    path: PathBuf,
+    manifest: Option<Manifest>,
+    _lock: File,
+}
+
+/// What `store.json` says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Manifest {
+    pub(super) format: u32,
+    pub(super) installation: InstallationId,
+    pub(super) records: u64,
+}
+
+impl Folder {
+    /// Takes a folder for this process, and makes it if it is not there and `create` says so. A folder that cannot be
+    /// used is left as it is.
+    pub(super) fn take(path: &Path, create: bool) -> Result<Self, OpenError> {
+        let fault = |error| OpenError::of(path, error);
+        match fs::metadata(path) {
+            Ok(found) if !found.is_dir() => return Err(OpenError::NotADirectory(path.to_owned())),
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound && create => DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(path)
+                .map_err(fault)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(OpenError::Missing(path.to_owned()));
+            }
+            Err(error) => return Err(fault(error)),
+        }
+        let manifest = Self::read_manifest(path)?;
+        if manifest.is_none() {
+            if !record_folders(path).map_err(fault)?.is_empty() {
+                return Err(OpenError::corrupt(
+                    path,
+                    format!("there are records, but no {MANIFEST}"),
+                ));
+            }
+            if !create {
+                return Err(OpenError::Missing(path.to_owned()));
+            }
+        }
+        let lock = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .open(path.join("lock"))
+            .map_err(fault)?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(OpenError::InUse(path.to_owned())),
+            Err(TryLockError::Error(error)) => return Err(fault(error)),
+        }
+        if free_space(path).map_err(fault)? < RESERVE {
+            return Err(OpenError::Full(path.to_owned()));
+        }
+        // Once more, now that nobody else can change it.
+        let manifest = match manifest {
+            None => Self::read_manifest(path)?,
+            known => known,
+        };
+        let folder = Self {
+            path: path.to_owned(),
+            manifest,
+            _lock: lock,
+        };
+        folder.tidy()?;
+        Ok(folder)
+    }
+
+    fn read_manifest(path: &Path) -> Result<Option<Manifest>, OpenError> {
+        #[derive(Deserialize)]
+        struct Version {
+            format: u32,
+        }
+        let bytes = match fs::read(path.join(MANIFEST)) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(OpenError::of(path, error)),
+        };
+        let corrupt = |error: serde_json::Error| {
+            OpenError::corrupt(path, format!("{MANIFEST} cannot be read ({error})"))
+        };
+        let Version { format: found } = serde_json::from_slice(&bytes).map_err(corrupt)?;
+        match found {
+            FORMAT => serde_json::from_slice(&bytes).map(Some).map_err(corrupt),
+            0 => Err(OpenError::corrupt(
+                path,
+                format!("{MANIFEST} names format 0, which there never was"),
+            )),
+            _ => Err(OpenError::NewerFormat {
+                path: path.to_owned(),
+                found,
+                known: FORMAT,
+            }),
+        }
+    }
+
+    /// Ends what a crash interrupted: finishes the renaming of records that count, and removes those that do not.
+    fn tidy(&self) -> Result<(), OpenError> {
+        let fault = |error| OpenError::of(&self.path, error);
+        if let Some(manifest) = &self.manifest {
+            let (records, made) = (
+                self.records(manifest.records),
+                self.records_in_making(manifest.records),
+            );
+            if !records.is_dir() && made.is_dir() {
+                fs::rename(&made, &records).map_err(fault)?;
+                sync_folder(&self.path).map_err(fault)?;
+            }
+            if !records.is_dir() {
+                return Err(OpenError::corrupt(
+                    &self.path,
+                    format!("{MANIFEST} names {}, which is missing", records.display()),
+                ));
+            }
+            for number in record_folders(&self.path).map_err(fault)? {
+                if number != manifest.records {
+                    fs::remove_dir_all(self.records(number)).map_err(fault)?;
+                }
+            }
+        }
+        for entry in fs::read_dir(&self.path).map_err(fault)? {
+            let entry = entry.map_err(fault)?;
+            if is_in_making(&entry.file_name().to_string_lossy()) {
+                fs::remove_dir_all(entry.path()).map_err(fault)?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) fn manifest(&self) -> Option<&Manifest> {
+        self.manifest.as_ref()
+    }
+
+    /// Where the records with a number are.
+    pub(super) fn records(&self, number: u64) -> PathBuf {
+        self.path.join(format!("records-{number}"))
+    }
+
+    fn records_in_making(&self, number: u64) -> PathBuf {
+        self.path.join(format!("records-{number}.new"))
+    }
+
+    /// Makes an empty folder for new records. They count only after [`Folder::adopt`].
+    pub(super) fn begin(&self) -> Result<PathBuf, OpenError> {
+        let path = self.records_in_making(self.next());
+        match fs::remove_dir_all(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(OpenError::of(&path, error));
+            }
+            _ => {}
+        }
+        DirBuilder::new()
+            .mode(0o700)
+            .create(&path)
+            .map_err(|error| OpenError::of(&path, error))?;
+        Ok(path)
+    }
+
+    fn next(&self) -> u64 {
+        self.manifest.as_ref().map_or(1, |known| known.records + 1)
+    }
+
+    /// Makes the records in the folder from [`Folder::begin`] the ones that count, and removes those before. They
+    /// must be complete, closed and durable. Up to the one step that replaces `store.json` the old ones count.
+    pub(super) fn adopt(&mut self, installation: InstallationId) -> Result<(), OpenError> {
+        let number = self.next();
+        let made = self.records_in_making(number);
+        let fault = |error| OpenError::of(&self.path, error);
+        sync_all_files(&made).map_err(fault)?;
+        sync_folder(&self.path).map_err(fault)?;
+        let manifest = Manifest {
+            format: FORMAT,
+            installation,
+            records: number,
+        };
+        write_durably(
+            &self.path,
+            MANIFEST,
+            format!("{}\n", serde_json::json!(manifest)).as_bytes(),
+        )
+        .map_err(fault)?;
+        self.manifest = Some(manifest);
+        self.tidy()
+    }
+}
+
+/// The numbers of the folders that hold complete records.
+fn record_folders(path: &Path) -> io::Result<Vec<u64>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(path)? {
+        let name = entry?.file_name();
+        let number: Option<u64> = name
+            .to_str()
+            .and_then(|name| name.strip_prefix("records-"))
+            .and_then(|number| number.parse().ok());
+        found.extend(number);
+    }
+    Ok(found)
+}
+
+fn is_in_making(name: &str) -> bool {
+    name.strip_prefix("records-")
+        .and_then(|rest| rest.strip_suffix(".new"))
+        .is_some_and(|number| number.bytes().all(|b| b.is_ascii_digit()))
+}
+
+/// Replaces a file in one step that survives a power cut.
+fn write_durably(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+    let temporary = folder.join(format!("{name}.new"));
+    let mut file = OpenOptions::new()
+        .create(true)
+        .write(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&temporary)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(&temporary, folder.join(name))?;
+    sync_folder(folder)
+}
+
+pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}
+
+/// Syncs every file in a folder and its subfolders, and the folders too.
+pub(super) fn sync_all_files(path: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(path)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            sync_all_files(&entry.path())?;
+        } else {
+            File::open(entry.path())?.sync_all()?;
+        }
+    }
+    sync_folder(path)
+}
+
+/// The space that this process may still fill, in bytes.
+pub(super) fn free_space(path: &Path) -> io::Result<u64> {
+    let found = rustix::fs::statvfs(path)?;
+    Ok(found.f_bavail.saturating_mul(found.f_frsize))
+}
