@@ -1,1 +1,3 @@
 //! Templates: from a file to a checked manifest.
+
+pub mod validate;
