@@ -117,7 +117,7 @@ impl Backend {
     pub(super) fn reopen(&self) -> Result<(), StoreError> {
         let mut db = self.db.write().unwrap_or_else(PoisonError::into_inner);
         *lock(&self.synced) = Synced::default();
-        drop(contained(|| Ok(drop(db.take()))));
+        close(db.take());
         *db = Some(open_sled(&self.path, self.cache)?);
         Ok(())
     }
@@ -125,7 +125,17 @@ impl Backend {
     /// Closes the files. sled gives them up only when its threads have ended.
     pub(super) fn close(&self) {
         let mut db = self.db.write().unwrap_or_else(PoisonError::into_inner);
-        drop(contained(|| Ok(drop(db.take()))));
+        close(db.take());
+    }
+}
+
+fn close(db: Option<sled::Db>) {
+    let closed = contained(|| {
+        drop(db);
+        Ok(())
+    });
+    if let Err(error) = closed {
+        tracing::warn!(%error, "the store did not close cleanly");
     }
 }
 

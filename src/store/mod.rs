@@ -9,9 +9,13 @@
 
 mod backend;
 mod change;
+mod check;
 mod codec;
+mod compact;
 mod error;
+mod export;
 mod folder;
+mod import;
 mod keys;
 mod plan;
 mod query;
@@ -19,6 +23,10 @@ mod read;
 mod rows;
 mod writer;
 
+#[cfg(test)]
+mod tests;
+
+use std::io::Write;
 use std::path::Path;
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
@@ -33,7 +41,13 @@ use rows::Counters;
 use writer::{Request, Writer};
 
 pub use change::{Ack, Change, Committed, LogTail};
+pub use check::Checked;
+pub use compact::{Compacted, compact};
 pub use error::{OpenError, StoreError};
+pub use export::ExportError;
+#[doc(hidden)]
+pub use import::fill;
+pub use import::{ImportError, Imported, import};
 pub use query::{Cursor, InvalidCursor, Page, Query};
 
 use crate::job::{Event, InstallationId, Intent, Job, JobId, JobView, Phase, Source, Status};
@@ -304,6 +318,37 @@ impl Store {
         Ok(removed)
     }
 
+    /// Verifies every row. Nothing may be submitted meanwhile. `progress` is told how many rows have been read.
+    pub fn check(&self, progress: &mut dyn FnMut(u64)) -> Result<Checked, StoreError> {
+        self.read(|tree| Ok(check::check(tree, progress)))
+    }
+
+    /// Writes all records out as JSON lines; returns how many jobs. Secrets are left out unless they are asked for: the
+    /// installation's key, and what is masked in manifests of jobs that are still to be launched. `progress` is told
+    /// how many jobs have been written.
+    pub fn export(
+        &self,
+        out: &mut dyn Write,
+        with_secrets: bool,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<u64, ExportError> {
+        let header = export::Header {
+            kind: export::KIND.to_owned(),
+            version: export::VERSION,
+            installation: self.installation().clone(),
+            jobs: 0,
+            sequence: self.last_sequence(),
+            key: with_secrets.then(|| import::to_hex(self.key())),
+        };
+        // An error of the output must not be taken for one of the store, so it goes around the reader.
+        let mut outcome = Ok(0);
+        self.read(|tree| {
+            outcome = export::export(tree, header, with_secrets, out, progress);
+            Ok(())
+        })?;
+        outcome
+    }
+
     fn expired(&self, now: Timestamp) -> Result<Vec<JobId>, StoreError> {
         let retention = &self.0.retention;
         let counters = self.0.shared.counters();
@@ -346,14 +391,9 @@ const META_KEY: &str = "key";
 /// Makes the records of a new installation.
 fn create(folder: &mut Folder) -> Result<(), OpenError> {
     let path = folder.path().to_owned();
-    let random = ring::rand::SystemRandom::new();
-    let no_random = |_| OpenError::Io {
-        path: path.clone(),
-        source: std::io::Error::other("the system gives no random numbers"),
-    };
-    let name: [u8; 8] = ring::rand::generate(&random).map_err(no_random)?.expose();
-    let key: [u8; 32] = ring::rand::generate(&random).map_err(no_random)?.expose();
-    let installation: InstallationId = format!("i{:016x}", u64::from_be_bytes(name))
+    let key = random_key(&path)?;
+    let name = random_key(&path)?;
+    let installation: InstallationId = format!("i{}", import::to_hex(&name[..8]))
         .parse()
         .map_err(|error: crate::job::InvalidId| OpenError::corrupt(&path, error.to_string()))?;
     let made = folder.begin()?;
@@ -364,6 +404,15 @@ fn create(folder: &mut Folder) -> Result<(), OpenError> {
     backend.close();
     drop(backend);
     folder.adopt(installation)
+}
+
+fn random_key(path: &Path) -> Result<[u8; 32], OpenError> {
+    ring::rand::generate(&ring::rand::SystemRandom::new())
+        .map(ring::rand::Random::expose)
+        .map_err(|_| OpenError::Io {
+            path: path.to_owned(),
+            source: std::io::Error::other("the system gives no random numbers"),
+        })
 }
 
 fn write_basics(

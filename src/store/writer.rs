@@ -220,7 +220,7 @@ impl Writer {
         let recovered = self.shared.backend.reopen().and_then(|()| {
             self.shared
                 .backend
-                .read(|tree| read::counters(tree))?
+                .read(read::counters)?
                 .ok_or_else(|| StoreError::corrupt("the counters are missing"))
         });
         match recovered {

@@ -1,0 +1,91 @@
+//! What may have happened to a folder.
+
+use std::fs;
+
+use super::*;
+use crate::store::OpenError;
+
+fn refused(path: &Path) -> String {
+    Store::open(path, Options::default())
+        .map(|_| "it opened")
+        .unwrap_err()
+        .to_string()
+}
+
+#[test]
+fn a_folder_is_used_by_one_at_a_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let error = Store::open(folder.path(), Options::default()).unwrap_err();
+    assert!(matches!(error, OpenError::InUse(_)), "{error}");
+    let clone = store.clone();
+    drop(store);
+    assert!(Store::open(folder.path(), Options::default()).is_err());
+    drop(clone);
+    open(folder.path());
+}
+
+#[test]
+fn a_newer_format_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(open(folder.path()));
+    let path = folder.path().join("store.json");
+    let newer = fs::read_to_string(&path)
+        .unwrap()
+        .replace("\"format\":1", "\"format\":7,\"more\":true");
+    fs::write(&path, &newer).unwrap();
+    let error = refused(folder.path());
+    assert!(error.contains("has format 7"), "{error}");
+    assert_eq!(fs::read_to_string(&path).unwrap(), newer);
+}
+
+#[test]
+fn what_is_no_store_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    fs::write(&file, "text").unwrap();
+    assert!(refused(&file).contains("is not a folder"));
+    assert!(refused(&file.join("below")).contains("is not a folder"));
+    let missing = Store::open_existing(&folder.path().join("none"), Options::default());
+    assert!(matches!(missing, Err(OpenError::Missing(_))));
+    assert!(!folder.path().join("none").exists());
+}
+
+#[test]
+fn only_its_owner_may_look_into_a_new_folder() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a/b");
+    drop(open(&path));
+    assert_eq!(
+        fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+        0o700
+    );
+}
+
+#[test]
+fn records_without_their_manifest_are_not_overwritten() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(open(folder.path()));
+    fs::remove_file(folder.path().join("store.json")).unwrap();
+    assert!(refused(folder.path()).contains("no store.json"));
+    fs::write(folder.path().join("store.json"), "{").unwrap();
+    assert!(refused(folder.path()).contains("store.json cannot be read"));
+}
+
+#[test]
+fn a_crash_while_new_records_take_over_is_put_right() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    store.submit(recorded(&job("k", 0))).wait().unwrap();
+    drop(store);
+    let records = folder.path().join("records-1");
+    // After `store.json` was replaced, before the folder had its name; and before that moment.
+    fs::rename(&records, folder.path().join("records-1.new")).unwrap();
+    fs::create_dir(folder.path().join("records-2.new")).unwrap();
+    fs::create_dir(folder.path().join("records-0")).unwrap();
+    assert!(open(folder.path()).job(&id("k")).unwrap().is_some());
+    assert!(records.is_dir());
+    assert!(!folder.path().join("records-2.new").exists());
+    assert!(!folder.path().join("records-0").exists());
+}
