@@ -7,6 +7,7 @@ pub mod completions;
 pub mod failure;
 pub mod man;
 pub mod reference;
+pub mod store;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

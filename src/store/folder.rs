@@ -4,6 +4,7 @@
 //! DATA/lock          held by the one process that uses the folder
 //! DATA/store.json    format version, installation, and the number of the records' folder
 //! DATA/records-N/    what sled keeps
+//! DATA/committed      how many batches there were when the store was last opened or closed
 //! ```
 //!
 //! New records are made in `records-N.new`, and count from the moment that `store.json` names them: it is replaced in
@@ -27,6 +28,7 @@ pub(super) const FORMAT: u32 = 1;
 pub(super) const RESERVE: u64 = 8 << 20;
 
 const MANIFEST: &str = "store.json";
+const COMMITTED: &str = "committed";
 
 /// A data folder that this process has to itself.
 #[derive(Debug)]
@@ -172,6 +174,21 @@ impl Folder {
         self.manifest.as_ref()
     }
 
+    /// Notes how many batches are durable, so that it is noticed if some of them are gone later: sled takes a damaged
+    /// end of its log for one that was never written.
+    pub(super) fn note_committed(&self, batches: u64) -> io::Result<()> {
+        if self.committed() == Some(batches) {
+            return Ok(());
+        }
+        write_durably(&self.path, COMMITTED, format!("{batches}\n").as_bytes())
+    }
+
+    /// How many batches there must be at least, if that was ever noted.
+    pub(super) fn committed(&self) -> Option<u64> {
+        let text = fs::read_to_string(self.path.join(COMMITTED)).ok()?;
+        text.trim().parse().ok()
+    }
+
     /// Where the records with a number are.
     pub(super) fn records(&self, number: u64) -> PathBuf {
         self.path.join(format!("records-{number}"))
@@ -214,6 +231,11 @@ impl Folder {
             installation,
             records: number,
         };
+        // The new records count their batches anew.
+        match fs::remove_file(self.path.join(COMMITTED)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(fault(error)),
+            _ => {}
+        }
         write_durably(
             &self.path,
             MANIFEST,

@@ -95,7 +95,7 @@ struct Inner {
     queue: Option<mpsc::Sender<Request>>,
     writer: Option<JoinHandle<()>>,
     /// Held until everything else is closed.
-    _folder: Folder,
+    folder: Folder,
 }
 
 impl Drop for Inner {
@@ -106,6 +106,11 @@ impl Drop for Inner {
             let _it_panicked = writer.join();
         }
         self.shared.backend.close();
+        if self.shared.fault().is_none()
+            && let Err(error) = self.folder.note_committed(self.shared.counters().commit)
+        {
+            tracing::warn!(%error, "it could not be noted how far the records go");
+        }
     }
 }
 
@@ -169,6 +174,18 @@ impl Store {
         let backend =
             Backend::open(&folder.records(manifest.records), options.cache).map_err(fault)?;
         let (key, counters) = read_basics(&backend, &manifest.installation).map_err(fault)?;
+        match folder.committed() {
+            Some(noted) if counters.commit < noted => {
+                let problem = format!(
+                    "{} batches of changes were on record once, and {} are",
+                    noted, counters.commit
+                );
+                return Err(OpenError::corrupt(path, problem));
+            }
+            _ => folder
+                .note_committed(counters.commit)
+                .map_err(|error| OpenError::of(path, error))?,
+        }
         let shared = Arc::new(Shared {
             backend,
             folder: path.to_owned(),
@@ -190,7 +207,7 @@ impl Store {
             retention: options.retention,
             queue: Some(queue),
             writer: Some(writer),
-            _folder: folder,
+            folder,
         })))
     }
 
@@ -209,7 +226,7 @@ impl Store {
         let (caller, answer) = oneshot::channel();
         if let Some(queue) = &self.0.queue {
             // If the writer is gone, so is the sender, and the answer is `Closed`.
-            let _closed = queue.send((change, caller));
+            let _closed = queue.send(Request::Write(change, caller));
         }
         Ack(answer)
     }
@@ -369,7 +386,16 @@ impl Store {
         &self,
         reader: impl FnOnce(&sled::Tree) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        self.0.shared.backend.read(reader)
+        let outcome = self.0.shared.backend.read(reader);
+        if let Err(error @ (StoreError::Full | StoreError::Io(_))) = &outcome
+            && self.0.shared.fault().is_none()
+            && let Some(queue) = &self.0.queue
+        {
+            // sled stays unusable after an error of the disk: the writer opens it again.
+            self.0.shared.set_fault(Some(error.clone()));
+            let _closed = queue.send(Request::Mend);
+        }
+        outcome
     }
 }
 

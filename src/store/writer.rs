@@ -23,8 +23,16 @@ const DELETIONS: u64 = 10_000;
 /// How long to wait before files that failed are opened again.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// A change and who waits for it.
-pub(super) type Request = (Change, oneshot::Sender<Result<Arc<Committed>, StoreError>>);
+/// Who waits for a change.
+pub(super) type Caller = oneshot::Sender<Result<Arc<Committed>, StoreError>>;
+
+/// What is asked of the writer.
+pub(super) enum Request {
+    /// A change is to be made durable.
+    Write(Change, Caller),
+    /// Somebody has noted a fault while reading.
+    Mend,
+}
 
 pub(super) struct Writer {
     shared: Arc<Shared>,
@@ -48,25 +56,27 @@ impl Writer {
     /// Works until nobody can send any more and all that was sent is answered.
     pub(super) fn run(mut self, queue: &Receiver<Request>) {
         loop {
-            let first = if self.shared.fault().is_some() {
-                match queue.recv_timeout(PATIENCE) {
-                    Ok(request) => Some(request),
-                    Err(RecvTimeoutError::Timeout) => None,
-                    Err(RecvTimeoutError::Disconnected) => return,
-                }
-            } else {
-                match queue.recv() {
-                    Ok(request) => Some(request),
-                    Err(_) => return,
-                }
+            let first = match self.shared.fault() {
+                None => queue.recv().map_err(RecvTimeoutError::from),
+                Some(_) => queue.recv_timeout(PATIENCE),
             };
-            let mut round: Vec<Request> = first.into_iter().collect();
-            round.extend(queue.try_iter().take(ROUND - round.len()));
+            let mut round = Vec::new();
+            match first {
+                Ok(request) => round.push(request),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+            round.extend(queue.try_iter().take(ROUND));
+            let changes = round.into_iter().filter_map(|request| match request {
+                Request::Write(change, caller) => Some((change, caller)),
+                Request::Mend => None,
+            });
+            let round = changes.collect();
             self.round(round);
         }
     }
 
-    fn round(&mut self, round: Vec<Request>) {
+    fn round(&mut self, round: Vec<(Change, Caller)>) {
         if let Err(error) = self.recover() {
             for (_, caller) in round {
                 let _gone = caller.send(Err(error.clone()));
