@@ -1,3 +1,50 @@
 //! Templates: from a file to a checked manifest.
+//!
+//! ```text
+//! file ── front matter ──────────── parameters ── check ──┐
+//!   └──── Handlebars ── compile ── expand ── parse ── fill ┴─ decode ── validate ── manifest
+//! ```
+//!
+//! - [`Catalog`] is a folder of templates, [`LiveCatalog`] one that is watched.
+//! - [`Template::check`] takes values from a caller and gives [`Checked`] ones, or every [`Fault`].
+//! - [`Template::render`] puts them into the manifest. No byte of theirs ever meets a YAML
+//!   parser: the text that is parsed holds random tokens, and the values replace them in the tree.
+//!
+//! Everything here is pure but for reading the folder.
 
+mod catalog;
+mod compile;
+mod digest;
+mod embedded;
+mod expand;
+mod expr;
+mod fill;
+mod frontmatter;
+pub mod limits;
+mod live;
+mod locate;
+pub mod manifest;
+mod params;
+mod problem;
+mod provenance;
+mod rendered;
+mod schema;
+mod scope;
+mod source;
+pub mod suggest;
+mod template;
 pub mod validate;
+pub mod yaml;
+
+pub use catalog::{Catalog, CatalogError, Entry, State, TemplateSource, UnknownTemplate};
+pub use limits::Limit;
+pub use live::LiveCatalog;
+pub use params::Checked;
+pub use problem::{Code, Fault, LoadError, Place, Problem, RenderError};
+pub use provenance::Provenance;
+pub use rendered::Rendered;
+pub use schema::Parameter;
+pub use template::{Context, Partials, Settings, Template};
+
+/// What stands for a secret wherever one would show.
+pub const MASK: &str = "••••••";

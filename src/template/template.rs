@@ -1,0 +1,523 @@
+//! A loaded template: what it takes, and the manifest it gives.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::compile::{self, Compiled, Depends};
+use super::digest::Digest;
+use super::expand::{Expanded, expand};
+use super::expr::{Data, Root};
+use super::fill::{Shape, ShapeError, weight};
+use super::frontmatter::{self, FrontMatter};
+use super::limits::Limit;
+use super::locate::locate;
+use super::manifest;
+use super::params::{self, Checked};
+use super::problem::{Code, Fault, LoadError, Place, Problem, RenderError};
+use super::provenance::{Provenance, Repository};
+use super::rendered::Rendered;
+use super::schema::Parameter;
+
+/// What a render is told about the job it is for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Context {
+    /// The job's ID: `{{job.id}}`.
+    pub job_id: String,
+    /// Its name for people: `{{job.name}}`.
+    pub job_name: String,
+    /// Where its worker reports: `{{callback.url}}`.
+    pub callback_url: String,
+}
+
+impl Context {
+    /// The context of examples and golden manifests.
+    #[must_use]
+    pub fn example() -> Self {
+        Self {
+            job_id: "example".to_owned(),
+            job_name: "Example".to_owned(),
+            callback_url: "http://127.0.0.1:8080/callback/TOKEN".to_owned(),
+        }
+    }
+}
+
+/// The values that the place of deployment gives, for all templates together.
+pub type Settings = Map<String, Value>;
+
+/// The partials of a folder, by name.
+pub type Partials = BTreeMap<String, Arc<str>>;
+
+/// Outcomes of blocks that are kept parsed, for each template.
+const SHAPES: usize = 64;
+
+/// A template that was loaded and checked.
+#[derive(Debug)]
+pub struct Template {
+    name: String,
+    source: Arc<str>,
+    body_line: usize,
+    front: FrontMatter,
+    settings: Map<String, Value>,
+    compiled: Compiled,
+    digest: Digest,
+    repository: Option<Arc<Repository>>,
+    only_shape: OnceLock<Arc<Shape>>,
+    shapes: RwLock<Shapes>,
+}
+
+#[derive(Debug, Default)]
+struct Shapes {
+    by_key: HashMap<String, Arc<Shape>>,
+    order: VecDeque<String>,
+}
+
+impl Template {
+    /// Loads a template from its text.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the front matter, the settings given to it, or the
+    /// Handlebars text.
+    pub fn load(
+        name: &str,
+        source: &str,
+        partials: &Partials,
+        settings: &Settings,
+    ) -> Result<Self, LoadError> {
+        let file: Arc<str> = format!("{name}.yaml").into();
+        Self::try_load(name, source, &file, partials, settings).map_err(|problems| LoadError {
+            problems: problems.into_iter().map(|p| p.in_file(&file)).collect(),
+        })
+    }
+
+    fn try_load(
+        name: &str,
+        source: &str,
+        file: &Arc<str>,
+        partials: &Partials,
+        settings: &Settings,
+    ) -> Result<Self, Vec<Problem>> {
+        if source.len() > Limit::TemplateSize.max() {
+            let what = format!("the file has {} bytes", source.len());
+            return Err(vec![Problem::limit(Limit::TemplateSize, what)]);
+        }
+        let parts = frontmatter::split(source).map_err(|problem| vec![problem])?;
+        let front = parts.read()?;
+        let settings = effective_settings(&front, settings)?;
+        let compiled = compile::compile(
+            parts.body,
+            file,
+            parts.body_line,
+            &front.parameters,
+            &front.settings,
+            partials,
+        )?;
+        let digest = Digest::of(source, &compiled.partials, partials, &settings);
+        let body_line = parts.body_line;
+        Ok(Self {
+            name: name.to_owned(),
+            source: source.into(),
+            body_line,
+            front,
+            settings,
+            compiled,
+            digest,
+            repository: None,
+            only_shape: OnceLock::new(),
+            shapes: RwLock::default(),
+        })
+    }
+
+    /// Ties the template to the git repository that its folder is in.
+    #[must_use]
+    pub(crate) fn in_repository(mut self, repository: Option<Arc<Repository>>) -> Self {
+        self.repository = repository;
+        self
+    }
+
+    /// Its name: the file's name without `.yaml`.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its title, or its name where it has none.
+    #[must_use]
+    pub fn title(&self) -> &str {
+        self.front.title.as_deref().unwrap_or(&self.name)
+    }
+
+    /// What it does.
+    #[must_use]
+    pub fn description(&self) -> Option<&str> {
+        self.front.description.as_deref()
+    }
+
+    /// The JSON Schema of its parameters.
+    #[must_use]
+    pub fn schema(&self) -> &Value {
+        self.front.parameters.root()
+    }
+
+    /// Its parameters, by name.
+    #[must_use]
+    pub fn parameters(&self) -> &[Parameter] {
+        &self.front.parameters.parameters
+    }
+
+    /// The settings that it declares, by name.
+    #[must_use]
+    pub fn declared_settings(&self) -> &[Parameter] {
+        &self.front.settings.parameters
+    }
+
+    /// The settings it was loaded with: given ones, then defaults.
+    #[must_use]
+    pub fn settings(&self) -> &Map<String, Value> {
+        &self.settings
+    }
+
+    /// Its examples: parameters by the example's name.
+    #[must_use]
+    pub fn examples(&self) -> &BTreeMap<String, Map<String, Value>> {
+        &self.front.examples
+    }
+
+    /// The whole file.
+    #[must_use]
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// The line of the file on which the Job begins, from 1.
+    #[must_use]
+    pub fn body_line(&self) -> usize {
+        self.body_line
+    }
+
+    /// SHA-256 over the file, the partials and the settings it uses, as `sha256:HEX`.
+    #[must_use]
+    pub fn digest(&self) -> &str {
+        self.digest.as_str()
+    }
+
+    /// The commit of the template folder, where it is in git. The first call asks git.
+    #[must_use]
+    pub fn provenance(&self) -> Provenance {
+        self.repository
+            .as_ref()
+            .map(|repository| repository.provenance())
+            .unwrap_or_default()
+    }
+
+    /// The names of the parameters that the Job's text uses.
+    #[must_use]
+    pub fn used_parameters(&self) -> BTreeSet<&str> {
+        self.used(Root::Params)
+    }
+
+    /// The names of the settings that the Job's text uses.
+    #[must_use]
+    pub fn used_settings(&self) -> BTreeSet<&str> {
+        self.used(Root::Settings)
+    }
+
+    fn used(&self, root: Root) -> BTreeSet<&str> {
+        self.compiled
+            .used
+            .iter()
+            .filter(|(of, _)| *of == root)
+            .map(|(_, name)| name.as_str())
+            .collect()
+    }
+
+    /// The names of the partials it is made of.
+    #[must_use]
+    pub fn used_partials(&self) -> &BTreeSet<String> {
+        &self.compiled.partials
+    }
+
+    /// Coerces the given values, applies defaults and checks the result.
+    ///
+    /// # Errors
+    /// Every fault, by path: unknown and missing parameters and every broken rule.
+    pub fn check(&self, given: &Map<String, Value>) -> Result<Checked, Vec<Fault>> {
+        params::check(&self.front.parameters, given, "parameter")
+    }
+
+    /// Renders the manifest.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the manifest, each with its path and its line in the
+    /// template where they are known. No error holds a secret.
+    pub fn render(&self, checked: &Checked, context: &Context) -> Result<Rendered, RenderError> {
+        self.try_render(checked, context)
+            .map_err(|problems| RenderError {
+                template: self.name.clone(),
+                problems: problems
+                    .into_iter()
+                    .map(|problem| scrub(problem, checked).in_file(&self.file()))
+                    .collect(),
+            })
+    }
+
+    fn file(&self) -> String {
+        format!("{}.yaml", self.name)
+    }
+
+    fn try_render(&self, checked: &Checked, context: &Context) -> Result<Rendered, Vec<Problem>> {
+        let data = self.data(&checked.values, context);
+        let shape = self.shape(&data).map_err(|problem| vec![problem])?;
+        let sites = &self.compiled.sites;
+        let manifest = shape.fill(sites, &data).map_err(|problem| vec![problem])?;
+        if weight(&manifest) > Limit::RenderedSize.max() {
+            let problem = Problem::limit(Limit::RenderedSize, "the manifest is too large");
+            return Err(vec![problem]);
+        }
+        self.verify(&manifest)
+            .map_err(|problems| self.place_all(problems, &data))?;
+        let masked = match &checked.masked {
+            None => None,
+            Some(masked) => {
+                let data = self.data(masked, context);
+                Some(shape.fill(sites, &data).map_err(|problem| vec![problem])?)
+            }
+        };
+        Ok(Rendered::new(manifest, masked, self.digest.clone()))
+    }
+
+    /// Everything that Kubernetes would find wrong.
+    fn verify(&self, manifest: &Value) -> Result<(), Vec<Problem>> {
+        manifest::decode(manifest)?;
+        Ok(())
+    }
+
+    fn data<'a>(&'a self, params: &'a Map<String, Value>, context: &Context) -> Data<'a> {
+        Data {
+            params,
+            settings: &self.settings,
+            job_id: context.job_id.as_str().into(),
+            job_name: context.job_name.as_str().into(),
+            callback_url: context.callback_url.as_str().into(),
+        }
+    }
+
+    /// The document that these values' blocks give: kept from an earlier render, or parsed.
+    fn shape(&self, data: &Data<'_>) -> Result<Arc<Shape>, Problem> {
+        if self.compiled.depends.is_empty() {
+            if let Some(shape) = self.only_shape.get() {
+                return Ok(Arc::clone(shape));
+            }
+            let shape = Arc::new(self.parse(data)?);
+            return Ok(Arc::clone(self.only_shape.get_or_init(|| shape)));
+        }
+        let key = self.key(data);
+        let kept = self.shapes.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(shape) = kept.by_key.get(&key) {
+            return Ok(Arc::clone(shape));
+        }
+        drop(kept);
+        let shape = Arc::new(self.parse(data)?);
+        let mut kept = self.shapes.write().unwrap_or_else(PoisonError::into_inner);
+        kept.insert(key, &shape);
+        Ok(shape)
+    }
+
+    /// Values of everything that blocks depend on, as text.
+    fn key(&self, data: &Data<'_>) -> String {
+        use std::fmt::Write as _;
+        let mut key = String::new();
+        for depends in &self.compiled.depends {
+            match depends {
+                Depends::Value(path) => match data.get(path, &[]) {
+                    Some(value) => {
+                        let _ = write!(key, "{value}");
+                    }
+                    None => key.push('-'),
+                },
+                Depends::Length(path) => {
+                    let length = data.get(path, &[]).and_then(Value::as_array).map(Vec::len);
+                    let _ = write!(key, "{}", length.unwrap_or_default());
+                }
+            }
+            key.push(';');
+        }
+        key
+    }
+
+    fn parse(&self, data: &Data<'_>) -> Result<Shape, Problem> {
+        let expanded = expand(&self.compiled, data, false)?;
+        Shape::parse(&expanded).map_err(|error| {
+            // Once more, noting where everything comes from: only errors need it.
+            match expand(&self.compiled, data, true) {
+                Ok(traced) => match Shape::parse(&traced) {
+                    Err(error) => self.explain(error, &traced),
+                    Ok(_) => self.explain(error, &expanded),
+                },
+                Err(problem) => problem,
+            }
+        })
+    }
+
+    fn explain(&self, error: ShapeError, expanded: &Expanded) -> Problem {
+        match error {
+            ShapeError::Yaml(error) => {
+                let place = error
+                    .line
+                    .and_then(|line| expanded.place(line, error.column.unwrap_or(1)));
+                let problem = match error.limit {
+                    Some(_) => Problem::new(Code::Limit, error.message),
+                    None => Problem::new(Code::Yaml, format!("not valid YAML: {}", error.message)),
+                };
+                problem.at(&place.unwrap_or_else(|| self.start()))
+            }
+            ShapeError::Documents(0) => {
+                Problem::new(Code::Yaml, "there is no manifest below the front matter")
+                    .at(&self.start())
+            }
+            ShapeError::Documents(n) => Problem::new(
+                Code::Yaml,
+                format!("a template gives exactly one document, this one gives {n}"),
+            )
+            .at(&self.start()),
+            ShapeError::Hole(hole, what) => {
+                let site = &self.compiled.sites[expanded.holes[hole].site];
+                Problem::new(
+                    Code::Hole,
+                    format!(
+                        "`{{{{{}}}}}` stands in {what}, where no value may go: \
+                         values are for scalars only",
+                        site.text
+                    ),
+                )
+                .at(&site.place)
+            }
+        }
+    }
+
+    fn start(&self) -> Place {
+        Place {
+            file: self.file().into(),
+            line: self.body_line,
+            column: 0,
+        }
+    }
+
+    /// Finds each problem's line by the path it carries.
+    fn place_all(&self, problems: Vec<Problem>, data: &Data<'_>) -> Vec<Problem> {
+        let Ok(traced) = expand(&self.compiled, data, true) else {
+            return problems;
+        };
+        problems
+            .into_iter()
+            .map(|problem| {
+                let place = problem
+                    .path
+                    .as_deref()
+                    .and_then(|path| locate(&traced.text, path))
+                    .and_then(|(line, column)| traced.place(line, column));
+                problem.at(&place.unwrap_or_else(|| self.start()))
+            })
+            .collect()
+    }
+}
+
+impl Shapes {
+    fn insert(&mut self, key: String, shape: &Arc<Shape>) {
+        if self.by_key.insert(key.clone(), Arc::clone(shape)).is_none() {
+            self.order.push_back(key);
+        }
+        while self.order.len() > SHAPES {
+            if let Some(oldest) = self.order.pop_front() {
+                self.by_key.remove(&oldest);
+            }
+        }
+    }
+}
+
+/// The settings that the template declares, out of all that were given.
+fn effective_settings(front: &FrontMatter, given: &Settings) -> Result<Settings, Vec<Problem>> {
+    let declared: Map<String, Value> = given
+        .iter()
+        .filter(|(name, _)| front.settings.get(name).is_some())
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
+    params::check(&front.settings, &declared, "setting")
+        .map(|checked| checked.values)
+        .map_err(|faults| {
+            faults
+                .into_iter()
+                .map(|fault| {
+                    let hint = format!("give it with `--set {}=VALUE`", fault.path);
+                    Problem::new(Code::Setting, format!("{fault}; {hint}"))
+                        .on(format!("settings.{}", fault.path))
+                })
+                .collect()
+        })
+}
+
+/// Takes every secret out of a message.
+fn scrub(mut problem: Problem, checked: &Checked) -> Problem {
+    let Some(masked) = &checked.masked else {
+        return problem;
+    };
+    let mut secrets = Vec::new();
+    for (name, value) in &checked.values {
+        collect_secrets(
+            value,
+            masked.get(name).unwrap_or(&Value::Null),
+            &mut secrets,
+        );
+    }
+    // The longest first, so that no part of one is left standing.
+    secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+    for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
+        for text in [
+            Some(&mut problem.message),
+            problem.path.as_mut(),
+            problem.suggestion.as_mut(),
+        ]
+        .into_iter()
+        .flatten()
+        {
+            *text = text.replace(secret.as_str(), super::MASK);
+        }
+    }
+    problem
+}
+
+/// The texts in `value` that `masked` hides.
+fn collect_secrets(value: &Value, masked: &Value, secrets: &mut Vec<String>) {
+    if masked.as_str() == Some(super::MASK) {
+        match value {
+            Value::String(text) => secrets.push(text.clone()),
+            Value::Number(number) => secrets.push(number.to_string()),
+            Value::Array(items) => {
+                items
+                    .iter()
+                    .for_each(|item| collect_secrets(item, masked, secrets));
+            }
+            Value::Object(map) => {
+                map.values()
+                    .for_each(|item| collect_secrets(item, masked, secrets));
+            }
+            Value::Bool(_) | Value::Null => {}
+        }
+        return;
+    }
+    match (value, masked) {
+        (Value::Object(map), Value::Object(masked)) => {
+            for (key, value) in map {
+                collect_secrets(value, masked.get(key).unwrap_or(&Value::Null), secrets);
+            }
+        }
+        (Value::Array(items), Value::Array(masked)) => {
+            for (value, masked) in items.iter().zip(masked) {
+                collect_secrets(value, masked, secrets);
+            }
+        }
+        _ => {}
+    }
+}
