@@ -1,6 +1,9 @@
 //! Where jobs run. Every executor gives the same evidence ([`crate::job::evidence`]); the rest of the program cannot
 //! tell them apart.
 
+#[cfg(test)]
+pub(crate) mod fake;
+
 use std::fmt;
 use std::sync::Arc;
 

@@ -250,3 +250,13 @@ impl ContainerStatus {
         (self.restarts, step, at, format!("{:?}", self.state))
     }
 }
+
+impl Evidence {
+    /// The object that it is about.
+    pub fn object(&self) -> &ObjectRef {
+        match self {
+            Self::Seen(snapshot) => &snapshot.object,
+            Self::Gone { object, .. } => object,
+        }
+    }
+}

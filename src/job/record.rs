@@ -86,6 +86,9 @@ pub struct Status {
     /// That the executor refused it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refusal: Option<Refusal>,
+    /// When it was given up before anything of it was sent to the executor, because it was cancelled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub withdrawn: Option<Timestamp>,
     /// That somebody asked to cancel it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cancellation: Option<Cancellation>,
@@ -151,6 +154,11 @@ pub enum Fact {
     Report(Report),
     /// Somebody asked to cancel it.
     CancelRequested(Cancellation),
+    /// It was cancelled before anything of it was sent to the executor, and nothing will be.
+    Withdrawn {
+        /// When.
+        at: Timestamp,
+    },
     /// The tail of its log is on record.
     LogKept {
         /// When.

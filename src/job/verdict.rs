@@ -123,6 +123,12 @@ impl Status {
                 }
                 (at, Source::User, events)
             }
+            Fact::Withdrawn { at } => {
+                if self.object.is_none() && self.withdrawn.is_none() {
+                    self.withdrawn = Some(at);
+                }
+                (at, Source::Service, Vec::new())
+            }
             Fact::LogKept { at } => {
                 let first = !std::mem::replace(&mut self.log_kept, true);
                 (at, Source::Service, once(first, at, EventKind::LogKept))
@@ -250,6 +256,10 @@ impl Status {
             ended: Some(at),
             ..verdict
         };
+        if let (None, Some(at)) = (&self.object, self.withdrawn) {
+            let reason = Some("Cancelled".to_owned());
+            return ended(Phase::Cancelled, at, reason, self.cancelled_by(), verdict);
+        }
         match (&self.seen, conclusion, &self.gone, &self.refusal) {
             (None, _, None, Some(no)) if self.object.is_none() => ended(
                 Phase::Rejected,

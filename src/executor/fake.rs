@@ -1,0 +1,331 @@
+//! An executor for tests that does as it is told: every way in which a create can come out, and objects whose states
+//! the test decides.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use futures_util::future::BoxFuture;
+use futures_util::stream::{self, BoxStream};
+use futures_util::{FutureExt, StreamExt};
+use jiff::Timestamp;
+use tokio::sync::{broadcast, mpsc};
+
+use super::{
+    CreateOutcome, Executor, ExecutorError, Found, LogLine, LogOptions, Observation, Unsupported,
+};
+use crate::job::{
+    Conclusion, ContainerState, ContainerStatus, Evidence, Intent, JobId, ObjectRef, PodStatus,
+    Refusal, Snapshot,
+};
+
+/// How a create comes out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Create {
+    /// As it should.
+    Answered,
+    /// The object is made, and the answer is lost.
+    AnswerLost,
+    /// The request is lost.
+    RequestLost,
+    /// The executor says no.
+    Refused,
+    /// There is no answer, ever; the object is not made.
+    Hangs,
+}
+
+#[derive(Default)]
+struct State {
+    script: VecDeque<Create>,
+    objects: BTreeMap<String, (JobId, Snapshot)>,
+    creations: Vec<String>,
+    logs: BTreeMap<String, Vec<LogLine>>,
+    deleted: Vec<String>,
+}
+
+/// The executor; clones share their state.
+#[derive(Clone)]
+pub(crate) struct FakeExecutor {
+    state: Arc<Mutex<State>>,
+    changes: broadcast::Sender<(JobId, Evidence)>,
+    attempts: mpsc::UnboundedSender<JobId>,
+}
+
+impl FakeExecutor {
+    /// An executor whose creates come out as scripted, and well after that. The receiver gets the job ID of every
+    /// attempt as it begins.
+    pub(crate) fn new(
+        script: impl IntoIterator<Item = Create>,
+    ) -> (Self, mpsc::UnboundedReceiver<JobId>) {
+        let (changes, _) = broadcast::channel(1024);
+        let (attempts, seen) = mpsc::unbounded_channel();
+        let state = State {
+            script: script.into_iter().collect(),
+            ..State::default()
+        };
+        (
+            Self {
+                state: Arc::new(Mutex::new(state)),
+                changes,
+                attempts,
+            },
+            seen,
+        )
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+
+    /// The names of all objects that were ever made, each as often as it was made.
+    pub(crate) fn creations(&self) -> Vec<String> {
+        self.state().creations.clone()
+    }
+
+    /// The names of all objects that were deleted through this executor.
+    pub(crate) fn deletions(&self) -> Vec<String> {
+        self.state().deleted.clone()
+    }
+
+    /// Gives a job's container this state and, if it ended, its object this conclusion.
+    pub(crate) fn show(
+        &self,
+        id: &JobId,
+        container: ContainerState,
+        conclusion: Option<Conclusion>,
+    ) {
+        let mut state = self.state();
+        let (_, snapshot) = state
+            .objects
+            .values_mut()
+            .find(|(job, _)| job == id)
+            .unwrap();
+        snapshot.revision += 1;
+        let (revision, created) = (snapshot.revision, Timestamp::now());
+        let container = ContainerStatus {
+            init: false,
+            restarts: 0,
+            state: container,
+        };
+        let containers = BTreeMap::from([("main".to_owned(), container)]);
+        let pod = PodStatus {
+            revision,
+            node: None,
+            index: None,
+            created,
+            reason: None,
+            message: None,
+            containers,
+        };
+        snapshot.pods.insert("pod-0".to_owned(), pod);
+        snapshot.conclusion = conclusion;
+        let evidence = Evidence::Seen(Box::new(snapshot.clone()));
+        drop(state);
+        let _ = self.changes.send((id.clone(), evidence));
+    }
+
+    /// Ends a job's container with an exit code, and its object with what follows from that.
+    pub(crate) fn exit(&self, id: &JobId, code: i32, log: &[&str]) {
+        let at = Timestamp::now();
+        let state = ContainerState::Terminated {
+            exit_code: code,
+            signal: None,
+            reason: if code == 0 {
+                "Completed".into()
+            } else {
+                "Error".into()
+            },
+            message: None,
+            started: Some(at),
+            finished: at,
+        };
+        let conclusion = match code {
+            0 => Conclusion::Complete { at },
+            _ => Conclusion::Failed {
+                at,
+                reason: "BackoffLimitExceeded".into(),
+                message: "so it is".into(),
+            },
+        };
+        let name = self
+            .state()
+            .objects
+            .iter()
+            .find(|(_, (job, _))| job == id)
+            .unwrap()
+            .0
+            .clone();
+        let line = |text: &&str| LogLine {
+            at,
+            pod: "pod-0".into(),
+            container: "main".into(),
+            text: (*text).to_owned(),
+        };
+        self.state()
+            .logs
+            .insert(name, log.iter().map(line).collect());
+        self.show(id, state, Some(conclusion));
+    }
+
+    /// Takes a job's object away; `seen` says whether the watch shows it.
+    pub(crate) fn vanish(&self, id: &JobId, seen: bool) {
+        let mut state = self.state();
+        let name = state
+            .objects
+            .iter()
+            .find(|(_, (job, _))| job == id)
+            .unwrap()
+            .0
+            .clone();
+        let (_, snapshot) = state.objects.remove(&name).unwrap();
+        drop(state);
+        if seen {
+            let gone = Evidence::Gone {
+                object: snapshot.object,
+                at: Timestamp::now(),
+                witnessed: true,
+            };
+            let _ = self.changes.send((id.clone(), gone));
+        }
+    }
+
+    fn make(&self, intent: &Intent) -> ObjectRef {
+        let mut state = self.state();
+        if let Some((_, snapshot)) = state.objects.get(&intent.object_name) {
+            return snapshot.object.clone();
+        }
+        state.creations.push(intent.object_name.clone());
+        let object = ObjectRef {
+            name: intent.object_name.clone(),
+            namespace: "fake".into(),
+            uid: format!("uid-{}", state.creations.len()),
+        };
+        let snapshot = Snapshot {
+            object: object.clone(),
+            revision: 1,
+            at: Timestamp::now(),
+            suspended: false,
+            conclusion: None,
+            blocked: None,
+            pods: BTreeMap::new(),
+        };
+        state
+            .objects
+            .insert(intent.object_name.clone(), (intent.id.clone(), snapshot));
+        object
+    }
+}
+
+impl Executor for FakeExecutor {
+    fn kind(&self) -> &'static str {
+        "fake"
+    }
+
+    fn namespace(&self) -> &str {
+        "fake"
+    }
+
+    fn check(&self, manifest: &serde_json::Value) -> Result<(), Unsupported> {
+        match manifest.pointer("/spec/template/spec/hostNetwork") {
+            None => Ok(()),
+            Some(_) => Err(Unsupported {
+                faults: vec![(
+                    "spec.template.spec.hostNetwork".into(),
+                    "is not for fakes".into(),
+                )],
+            }),
+        }
+    }
+
+    fn create<'a>(&'a self, intent: &'a Intent) -> BoxFuture<'a, CreateOutcome> {
+        let step = self.state().script.pop_front().unwrap_or(Create::Answered);
+        let _ = self.attempts.send(intent.id.clone());
+        async move {
+            let unknown = || CreateOutcome::Unknown {
+                message: "as scripted".into(),
+                retry_after: None,
+            };
+            match step {
+                Create::Answered => CreateOutcome::Created(self.make(intent)),
+                Create::AnswerLost => {
+                    self.make(intent);
+                    unknown()
+                }
+                Create::RequestLost => unknown(),
+                Create::Refused => CreateOutcome::Refused(Refusal {
+                    at: Timestamp::now(),
+                    reason: "Forbidden".into(),
+                    message: "exceeded quota".into(),
+                }),
+                Create::Hangs => std::future::pending().await,
+            }
+        }
+        .boxed()
+    }
+
+    fn find<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Option<Found>, ExecutorError>> {
+        let found = self.state().objects.get(name).map(|(job, snapshot)| Found {
+            job: Some(job.clone()),
+            evidence: Evidence::Seen(Box::new(snapshot.clone())),
+        });
+        async move { Ok(found) }.boxed()
+    }
+
+    fn cancel<'a>(&'a self, object: &'a ObjectRef) -> BoxFuture<'a, Result<(), ExecutorError>> {
+        let mut state = self.state();
+        if let Some((id, snapshot)) = state.objects.get_mut(&object.name) {
+            snapshot.revision += 1;
+            snapshot.conclusion = Some(Conclusion::Stopped {
+                at: Timestamp::now(),
+            });
+            let _ = self
+                .changes
+                .send((id.clone(), Evidence::Seen(Box::new(snapshot.clone()))));
+        }
+        async { Ok(()) }.boxed()
+    }
+
+    fn delete<'a>(&'a self, object: &'a ObjectRef) -> BoxFuture<'a, Result<(), ExecutorError>> {
+        let mut state = self.state();
+        state.objects.remove(&object.name);
+        state.logs.remove(&object.name);
+        state.deleted.push(object.name.clone());
+        async { Ok(()) }.boxed()
+    }
+
+    fn watch(&self) -> BoxStream<'static, Observation> {
+        let changes = self.changes.subscribe();
+        let objects = self
+            .state()
+            .objects
+            .values()
+            .map(|(id, snapshot)| (id.clone(), Evidence::Seen(Box::new(snapshot.clone()))))
+            .collect();
+        let list = Observation::Listed {
+            began: Timestamp::now(),
+            objects,
+        };
+        let changes = stream::unfold(changes, async |mut changes| {
+            let (id, evidence) = changes.recv().await.ok()?;
+            Some((Observation::Changed(id, evidence), changes))
+        });
+        stream::iter([list]).chain(changes).boxed()
+    }
+
+    fn logs<'a>(
+        &'a self,
+        object: &'a ObjectRef,
+        _options: LogOptions,
+    ) -> BoxFuture<'a, Result<BoxStream<'static, Result<LogLine, ExecutorError>>, ExecutorError>>
+    {
+        let lines = self.state().logs.get(&object.name).cloned();
+        async move {
+            let lines = lines.ok_or_else(|| ExecutorError::NotFound("no log".into()))?;
+            Ok(stream::iter(lines).map(Ok).boxed())
+        }
+        .boxed()
+    }
+
+    fn ready(&self) -> BoxFuture<'_, Result<(), ExecutorError>> {
+        async { Ok(()) }.boxed()
+    }
+}

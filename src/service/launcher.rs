@@ -1,0 +1,467 @@
+//! Launching: a request → a checked manifest → a durable intent → an object, in this order and never another.
+//!
+//! The promise: *for every job at most one object is ever created, and no acknowledged job is forgotten.* It rests on
+//! three things. The object's name follows from installation and job ID, so that a second create of one job can only
+//! meet the first one's object. The intent is durable before the first create is sent. And a create whose outcome is
+//! unknown is sent again until it is known: nothing else could tell whether the first one is still on its way.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+use tokio::sync::{oneshot, watch};
+use uuid::Uuid;
+
+use super::ledger::{Inserted, Recorded, durable};
+use super::stamp::{Stamp, mask_text, ttl_seconds};
+use super::{Difference, LaunchRequest, Launched, RenderRequest, Rerun, Service, ServiceError};
+use crate::executor::{CreateOutcome, Found};
+use crate::job::{
+    EventKind, Evidence, Fact, Intent, Job, JobId, JobName, JobView, NewEvent, Source, object_name,
+};
+use crate::template::{Checked, Context, MASK, Rendered, Template};
+
+/// Whether an object may have been created for a job before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Attempt {
+    /// Nothing of it was ever sent.
+    First,
+    /// This process found the job on record, and what was sent for it is not known.
+    Again,
+}
+
+/// The longest time between two attempts to create an object.
+const LONGEST_BACKOFF: Duration = Duration::from_secs(10);
+const FIRST_BACKOFF: Duration = Duration::from_millis(100);
+
+impl Service {
+    /// The manifest that a template gives, with nothing launched.
+    ///
+    /// # Errors
+    /// If there is no such template, or it gives no valid manifest with these parameters.
+    pub fn render(&self, request: &RenderRequest) -> Result<Rendered, ServiceError> {
+        let template = self.template(&request.template)?;
+        let parameters = check(&template, &request.parameters)?;
+        let callback_url = format!("{}/callback/{MASK}", self.0.config.callback_base);
+        let context = Context {
+            job_id: request
+                .id
+                .as_ref()
+                .map_or("example", JobId::as_str)
+                .to_owned(),
+            job_name: request.name.as_ref().map_or("", JobName::as_str).to_owned(),
+            callback_url,
+        };
+        let rendered = render(&template, &parameters, &context)?;
+        self.check_support(&template, &rendered)?;
+        Ok(rendered)
+    }
+
+    /// Launches a job. Its intent is durable when this returns; the job is as far as the executor has answered within
+    /// [`super::Config::create_wait`]. The same request under the same ID gives the job that is there.
+    ///
+    /// # Errors
+    /// If the request is not valid, the ID belongs to another request, or the record cannot be written. Nothing is
+    /// launched then.
+    pub async fn launch(&self, request: LaunchRequest) -> Result<Launched, ServiceError> {
+        self.launch_as(request, None).await
+    }
+
+    /// Launches a job again, under a new ID.
+    ///
+    /// # Errors
+    /// As for [`Service::launch`]; and if there is no such job, or a secret parameter of it is not given again.
+    pub async fn rerun(&self, id: &JobId, change: Rerun) -> Result<Launched, ServiceError> {
+        let first = self.job(id)?;
+        let mut parameters = first.intent.parameters.clone();
+        let names = &first.intent.secrets;
+        let names: Vec<_> = names
+            .iter()
+            .filter(|name| !change.parameters.contains_key(*name))
+            .cloned()
+            .collect();
+        if !names.is_empty() {
+            return Err(ServiceError::SecretsNeeded { names });
+        }
+        parameters.extend(change.parameters);
+        let request = LaunchRequest {
+            template: first.intent.template.clone(),
+            id: change.id,
+            name: change.name.or_else(|| first.intent.name.clone()),
+            parameters,
+            by: change.by,
+        };
+        self.launch_as(request, Some(id.clone())).await
+    }
+
+    async fn launch_as(
+        &self,
+        request: LaunchRequest,
+        rerun_of: Option<JobId>,
+    ) -> Result<Launched, ServiceError> {
+        if self.0.stop.is_cancelled() {
+            return Err(ServiceError::ShuttingDown);
+        }
+        // A failed store takes no launches, even if it were to take the next write.
+        self.store().health()?;
+        let template = self.template(&request.template)?;
+        let parameters = check(&template, &request.parameters)?;
+        let id = match request.id.clone() {
+            Some(id) => id,
+            None => Uuid::now_v7()
+                .to_string()
+                .try_into()
+                .map_err(|_| ServiceError::ShuttingDown)?,
+        };
+        let intent = self.intent(&template, &parameters, id.clone(), request.name, rerun_of)?;
+        let asked = (
+            intent.template.clone(),
+            intent.name.clone(),
+            intent.fingerprint.clone(),
+        );
+        let event = NewEvent {
+            at: intent.created,
+            source: Source::User,
+            kind: EventKind::Recorded,
+        };
+        match self.0.ledger.insert(intent, event)? {
+            Inserted::New(recorded) => {
+                let (tell, outcome) = oneshot::channel();
+                // From here on the job takes its course, even if whoever asked for it goes away.
+                self.spawn(
+                    self.clone()
+                        .see_launched(id.clone(), recorded.clone(), tell),
+                );
+                durable(recorded).await?;
+                // Past the time limit, and in a service that stops, the job stays as it is: recorded, to be taken up.
+                let _ = tokio::time::timeout(self.0.config.create_wait, outcome).await;
+                let job = self.job(&id)?;
+                Ok(Launched {
+                    job: JobView::from(&*job),
+                    created: true,
+                })
+            }
+            Inserted::Existing(job, recorded) => {
+                durable(recorded).await?;
+                same_request(&job, &asked.0, asked.1.as_ref(), &parameters, &asked.2)?;
+                let job = self.job(job.id())?;
+                Ok(Launched {
+                    job: JobView::from(&*job),
+                    created: false,
+                })
+            }
+        }
+    }
+
+    async fn see_launched(
+        self,
+        id: JobId,
+        recorded: watch::Receiver<Recorded>,
+        tell: oneshot::Sender<()>,
+    ) {
+        if durable(recorded).await.is_ok() {
+            self.see_created(id, Attempt::First, Some(tell)).await;
+        }
+    }
+
+    fn template(&self, name: &str) -> Result<Arc<Template>, ServiceError> {
+        Ok(self.catalog().get(name)?)
+    }
+
+    fn check_support(&self, template: &Template, rendered: &Rendered) -> Result<(), ServiceError> {
+        let template = template.name().to_owned();
+        self.0
+            .executor
+            .check(rendered.manifest())
+            .map_err(|unsupported| ServiceError::Unsupported {
+                template,
+                unsupported,
+            })
+    }
+
+    fn intent(
+        &self,
+        template: &Template,
+        parameters: &Checked,
+        id: JobId,
+        name: Option<JobName>,
+        rerun_of: Option<JobId>,
+    ) -> Result<Intent, ServiceError> {
+        let token = self.callback_token(&id);
+        let callback_url = format!("{}/callback/{token}", self.0.config.callback_base);
+        let job_name = name.as_ref().map_or("", JobName::as_str).to_owned();
+        let context = Context {
+            job_id: id.to_string(),
+            job_name,
+            callback_url,
+        };
+        let rendered = render(template, parameters, &context)?;
+        self.check_support(template, &rendered)?;
+        let object = object_name(template.name(), self.store().installation(), &id);
+        let provenance = template.provenance();
+        let mark = if provenance.dirty { "-dirty" } else { "" };
+        let commit = provenance.commit.map(|commit| format!("{commit}{mark}"));
+        let stamp = Stamp {
+            object_name: &object,
+            namespace: self.0.executor.namespace(),
+            installation: self.store().installation(),
+            id: &id,
+            name: name.as_ref(),
+            template: template.name(),
+            digest: template.digest(),
+            commit: commit.as_deref(),
+            ttl_backstop_seconds: self.0.config.ttl_backstop_seconds,
+        };
+        let masked = mask_text(rendered.masked(), &token, MASK);
+        Ok(Intent {
+            fingerprint: self.0.secrets.fingerprint(
+                template.name(),
+                name.as_ref(),
+                parameters.values(),
+            ),
+            ttl_seconds: ttl_seconds(rendered.manifest()),
+            masked: (masked != *rendered.manifest()).then(|| stamp.apply(masked)),
+            manifest: stamp.apply(rendered.into_manifest()),
+            namespace: self.0.executor.namespace().to_owned(),
+            template: template.name().to_owned(),
+            digest: template.digest().to_owned(),
+            parameters: parameters.masked().clone(),
+            secrets: secret_names(parameters),
+            object_name: object,
+            created: Timestamp::now(),
+            commit,
+            rerun_of,
+            name,
+            id,
+        })
+    }
+
+    /// Sends a job's create until its outcome is known.
+    pub(super) async fn see_created(
+        self,
+        id: JobId,
+        attempt: Attempt,
+        tell: Option<oneshot::Sender<()>>,
+    ) {
+        let mut backoff = FIRST_BACKOFF;
+        let mut attempt = attempt;
+        loop {
+            let Ok(Some(job)) = self.0.ledger.job(&id) else {
+                return;
+            };
+            if job.status.object.is_some() || job.status.ended.is_some() {
+                break;
+            }
+            if job.status.cancellation.is_some() && attempt == Attempt::First {
+                self.note(
+                    &id,
+                    Fact::Withdrawn {
+                        at: Timestamp::now(),
+                    },
+                );
+                break;
+            }
+            let Ok(place) = self.0.creating.acquire().await else {
+                return;
+            };
+            let outcome = self.0.executor.create(&job.intent).await;
+            drop(place);
+            match outcome {
+                CreateOutcome::Created(object) => {
+                    self.note(
+                        &id,
+                        Fact::Created {
+                            object,
+                            at: Timestamp::now(),
+                        },
+                    );
+                    break;
+                }
+                CreateOutcome::Refused(refusal) => {
+                    self.note(&id, Fact::Refused(refusal));
+                    break;
+                }
+                CreateOutcome::Unknown {
+                    message,
+                    retry_after,
+                } => {
+                    tracing::warn!(job = %id, %message, "the outcome of a launch is not known; sending it again");
+                    tokio::time::sleep(retry_after.unwrap_or_default().max(backoff)).await;
+                    backoff = (backoff * 2).min(LONGEST_BACKOFF);
+                    attempt = Attempt::Again;
+                }
+            }
+        }
+        if let Some(tell) = tell {
+            // Whoever asked may have gone away.
+            let _ = tell.send(());
+        }
+        if attempt == Attempt::Again {
+            self.look_again(&id).await;
+        }
+        if matches!(self.0.ledger.job(&id), Ok(Some(job)) if job.status.cancellation.is_some()) {
+            self.see_cancelled(id).await;
+        }
+    }
+
+    /// Looks at an object that an earlier attempt had made: it may have come to its end, or be gone, before this
+    /// process began to watch.
+    async fn look_again(&self, id: &JobId) {
+        let Ok(Some(job)) = self.0.ledger.job(id) else {
+            return;
+        };
+        let Some(object) = job
+            .status
+            .object
+            .clone()
+            .filter(|_| job.status.ended.is_none())
+        else {
+            return;
+        };
+        match self.0.executor.find(&object.name).await {
+            Ok(Some(Found { evidence, .. })) => self.note(id, Fact::Evidence(evidence)),
+            Ok(None) => {
+                let gone = Evidence::Gone {
+                    object,
+                    at: Timestamp::now(),
+                    witnessed: false,
+                };
+                self.note(id, Fact::Evidence(gone));
+            }
+            Err(error) => {
+                tracing::warn!(job = %id, %error, "could not look at an object; the watch will show it")
+            }
+        }
+    }
+
+    /// Asks the executor to stop a job's object until it does.
+    pub(super) async fn see_cancelled(self, id: JobId) {
+        let mut backoff = FIRST_BACKOFF;
+        loop {
+            let Ok(Some(job)) = self.0.ledger.job(&id) else {
+                return;
+            };
+            let (Some(object), None) = (&job.status.object, job.status.ended) else {
+                return;
+            };
+            match self.0.executor.cancel(object).await {
+                Ok(()) => return,
+                Err(error) => {
+                    tracing::warn!(job = %id, %error, "could not cancel a job; trying again");
+                    tokio::time::sleep(backoff).await;
+                    backoff = (backoff * 2).min(LONGEST_BACKOFF);
+                }
+            }
+        }
+    }
+
+    /// Learns a fact and sees to what follows from it. If it cannot be written now, it is written later.
+    pub(super) fn note(&self, id: &JobId, fact: Fact) {
+        match self.0.ledger.learn(id, fact) {
+            Ok((learned, written)) => {
+                drop(written);
+                if learned.ends {
+                    self.0.upkeep.ended(id.clone());
+                }
+            }
+            Err(ServiceError::UnknownJob(_)) => {
+                tracing::debug!(job = %id, "the executor shows an object whose job is not on record");
+            }
+            Err(error) => tracing::error!(job = %id, %error, "a fact could not be taken in"),
+        }
+    }
+}
+
+fn check(template: &Template, parameters: &Map<String, Value>) -> Result<Checked, ServiceError> {
+    let template_name = template.name().to_owned();
+    template
+        .check(parameters)
+        .map_err(|faults| ServiceError::InvalidParameters {
+            template: template_name,
+            faults,
+        })
+}
+
+fn render(
+    template: &Template,
+    parameters: &Checked,
+    context: &Context,
+) -> Result<Rendered, ServiceError> {
+    let template_name = template.name().to_owned();
+    template
+        .render(parameters, context)
+        .map_err(|error| ServiceError::Render {
+            template: template_name,
+            error: Box::new(error),
+        })
+}
+
+/// The parameters that hold a secret: those whose masked value is another one.
+fn secret_names(parameters: &Checked) -> Vec<String> {
+    let masked = parameters.masked();
+    let names = parameters
+        .values()
+        .iter()
+        .filter(|(name, value)| masked.get(*name) != Some(*value));
+    names.map(|(name, _)| name.clone()).collect()
+}
+
+/// Refuses a request whose ID belongs to another one, and says in what they differ.
+fn same_request(
+    job: &Job,
+    template: &str,
+    name: Option<&JobName>,
+    parameters: &Checked,
+    fingerprint: &crate::job::Fingerprint,
+) -> Result<(), ServiceError> {
+    let recorded = &job.intent;
+    if recorded.fingerprint == *fingerprint {
+        return Ok(());
+    }
+    let text = |name: Option<&JobName>| name.map_or(Value::Null, |name| name.as_str().into());
+    let mut differences = Vec::new();
+    let mut compare = |field: String, recorded: Value, requested: Value| {
+        if recorded != requested {
+            differences.push(Difference {
+                field,
+                recorded,
+                requested,
+            });
+        }
+    };
+    compare(
+        "template".to_owned(),
+        recorded.template.as_str().into(),
+        template.into(),
+    );
+    compare("name".to_owned(), text(recorded.name.as_ref()), text(name));
+    let requested = parameters.masked();
+    let names: std::collections::BTreeSet<_> =
+        recorded.parameters.keys().chain(requested.keys()).collect();
+    for name in names {
+        let of = |from: &Map<String, Value>| from.get(name).cloned().unwrap_or_default();
+        compare(
+            format!("parameters.{name}"),
+            of(&recorded.parameters),
+            of(requested),
+        );
+    }
+    if differences.is_empty() {
+        // Only what is masked can differ now.
+        let names = recorded
+            .secrets
+            .iter()
+            .map(|name| format!("parameters.{name}"));
+        let masked = || Value::from(MASK);
+        differences.extend(names.map(|field| Difference {
+            field,
+            recorded: masked(),
+            requested: masked(),
+        }));
+    }
+    Err(ServiceError::Conflict {
+        id: recorded.id.clone(),
+        differences,
+    })
+}
