@@ -5,6 +5,7 @@
 
 pub mod completions;
 pub mod failure;
+pub mod lint;
 pub mod man;
 pub mod reference;
 pub mod store;
@@ -78,6 +79,7 @@ enum Colour {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Lint(lint::LintArgs),
     Completions(completions::CompletionsArgs),
     Man(man::ManArgs),
 }
@@ -106,6 +108,7 @@ fn parse(arguments: Vec<OsString>) -> Result<Cli, clap::Error> {
 
 fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
     match command {
+        Command::Lint(args) => lint::run(args),
         Command::Completions(args) => completions::run(args),
         Command::Man(args) => man::run(args),
     }
