@@ -135,6 +135,20 @@ impl ApiError {
         Self::Internal { id }
     }
 
+    /// What `serde_json` says of a body: either it is no JSON, or it is JSON of another shape.
+    pub fn json(error: &serde_json::Error) -> Self {
+        let text = error.to_string();
+        let place = format!(" at line {} column {}", error.line(), error.column());
+        if error.is_data() {
+            return Self::InvalidBody(format!("the body does not fit: {text}"));
+        }
+        Self::MalformedJson {
+            message: text.strip_suffix(&place).unwrap_or(&text).to_owned(),
+            line: error.line(),
+            column: error.column(),
+        }
+    }
+
     /// A part of the path that cannot be used.
     pub fn in_path(name: &str, message: impl ToString) -> Self {
         Self::invalid_input("path parameter", name, message)

@@ -6,8 +6,11 @@
 //! | [`auth`] | who a caller is, browser sessions, refusal of cross-site requests |
 //! | [`state`] | what the handlers share |
 
+pub mod accept;
 pub mod auth;
 pub mod error;
+pub mod extract;
+pub mod fields;
 pub mod problem;
 pub mod state;
 pub mod streams;
