@@ -12,6 +12,7 @@ pub mod error;
 pub mod extract;
 pub mod fields;
 pub mod problem;
+pub mod server;
 pub mod state;
 pub mod streams;
 
