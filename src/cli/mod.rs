@@ -7,6 +7,7 @@ pub mod completions;
 pub mod failure;
 pub mod lint;
 pub mod man;
+pub mod openapi;
 pub mod reference;
 pub mod store;
 
@@ -80,6 +81,7 @@ enum Colour {
 #[derive(Debug, Subcommand)]
 enum Command {
     Lint(lint::LintArgs),
+    Openapi(openapi::OpenapiArgs),
     Completions(completions::CompletionsArgs),
     Man(man::ManArgs),
 }
@@ -109,6 +111,7 @@ fn parse(arguments: Vec<OsString>) -> Result<Cli, clap::Error> {
 fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Lint(args) => lint::run(args),
+        Command::Openapi(args) => openapi::run(args),
         Command::Completions(args) => completions::run(args),
         Command::Man(args) => man::run(args),
     }

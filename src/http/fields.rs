@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use percent_encoding::percent_decode;
 use serde::de::Visitor;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer};
 
 use super::ApiError;
 
@@ -15,31 +15,37 @@ const JSON: &str = "application/json";
 
 /// The values of a report. What is in the body stands before what is in the query, and the first of two values of one
 /// name counts. Names that are not known are passed over: workers may send more than is wanted.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, utoipa::ToSchema)]
+#[schema(as = ReportFields)]
 pub struct Fields {
-    /// `job-id` or `job_id`.
+    /// The job's ID; also as `job_id`.
     #[serde(rename = "job-id", alias = "job_id", default)]
+    #[schema(value_type = Option<String>)]
     pub job_id: Option<Scalar>,
-    /// `status`.
+    /// The worker's own words for where it stands: 1 to 500 characters.
     #[serde(default)]
+    #[schema(value_type = String, example = "Processing...")]
     pub status: Option<Scalar>,
-    /// `message`.
+    /// A sentence more: up to 4000 characters.
     #[serde(default)]
+    #[schema(value_type = Option<String>)]
     pub message: Option<Scalar>,
-    /// `progress`.
+    /// How far it is, 0 to 100.
     #[serde(default)]
+    #[schema(value_type = Option<u8>, maximum = 100)]
     pub progress: Option<Scalar>,
-    /// `sequence`.
+    /// The worker's number for this report: greater is newer, the same number again is the same report.
     #[serde(default)]
+    #[schema(value_type = Option<u64>)]
     pub sequence: Option<Scalar>,
-    /// `token`: the job's callback token, where the path does not hold it.
+    /// The job's callback token, where the path does not hold it.
     #[serde(default)]
+    #[schema(value_type = Option<String>)]
     pub token: Option<Scalar>,
 }
 
 /// A value as text; numbers and booleans of JSON are taken as they are written.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(transparent)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scalar(pub String);
 
 impl<'de> Deserialize<'de> for Scalar {

@@ -96,7 +96,11 @@ pub async fn run(
     }
     drop(listener);
     let drained = tokio::time::timeout(limits.drain_timeout, graceful.shutdown()).await;
-    let cut = if drained.is_ok() { 0 } else { connections.len() };
+    let cut = if drained.is_ok() {
+        0
+    } else {
+        connections.len()
+    };
     connections.shutdown().await;
     cut
 }
@@ -330,7 +334,10 @@ mod tests {
     async fn a_head_that_is_too_large_is_refused() {
         let router = Router::new().route("/", get(|| async { "here" }));
         let running = start(router, Limits::default()).await;
-        let long = format!("GET / HTTP/1.1\r\nhost: h\r\nx: {}\r\n\r\n", "x".repeat(40_000));
+        let long = format!(
+            "GET / HTTP/1.1\r\nhost: h\r\nx: {}\r\n\r\n",
+            "x".repeat(40_000)
+        );
         let text = answer(running.address, &long).await;
         assert!(text.starts_with("HTTP/1.1 431 "), "{text}");
     }
