@@ -3,13 +3,21 @@
 //! Data goes to stdout, words go to stderr. The exit code is 0 when the thing was done, 1 when it failed and 2 when the
 //! command was used wrongly. Every flag has a `JOBWRIGHT_…` variable.
 
+pub mod client;
 pub mod completions;
 pub mod failure;
-pub mod lint;
+pub mod follow;
+pub mod jobs;
+pub mod launch;
 pub mod man;
-pub mod openapi;
+pub mod params;
+pub mod progress;
 pub mod reference;
+pub mod remote;
+pub mod show;
+pub mod sse;
 pub mod store;
+pub mod table;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -57,6 +65,7 @@ struct Cli {
     #[arg(
         long,
         global = true,
+        display_order = 900,
         value_name = "WHEN",
         default_value = "auto",
         env = "JOBWRIGHT_COLOR"
@@ -80,8 +89,8 @@ enum Colour {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Lint(lint::LintArgs),
-    Openapi(openapi::OpenapiArgs),
+    Jobs(jobs::JobsArgs),
+    Store(store::StoreArgs),
     Completions(completions::CompletionsArgs),
     Man(man::ManArgs),
 }
@@ -110,8 +119,8 @@ fn parse(arguments: Vec<OsString>) -> Result<Cli, clap::Error> {
 
 fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Lint(args) => lint::run(args),
-        Command::Openapi(args) => openapi::run(args),
+        Command::Jobs(args) => jobs::run(args),
+        Command::Store(args) => store::run(args),
         Command::Completions(args) => completions::run(args),
         Command::Man(args) => man::run(args),
     }
@@ -122,11 +131,13 @@ pub fn command() -> clap::Command {
     everywhere(Cli::command())
 }
 
-/// A switch's variable may say `1`, `yes` or `on`, not `true` alone.
+/// What holds for every command: a switch's variable may say `1`, `yes` or `on`, not `true` alone, and help does not show
+/// what variables hold.
 fn everywhere(command: clap::Command) -> clap::Command {
     let command = command.mut_args(|arg| match arg.get_action() {
         ArgAction::SetTrue => arg.value_parser(FalseyValueParser::new()),
         _ => arg,
     });
+    let command = command.mut_args(|arg| arg.hide_env_values(true));
     command.mut_subcommands(everywhere)
 }

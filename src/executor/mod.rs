@@ -10,9 +10,10 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 
 use crate::job::{Evidence, Intent, JobId, ObjectRef, Refusal};
+
+pub use crate::job::LogLine;
 
 /// An executor that is shared by the tasks of a service.
 pub type SharedExecutor = Arc<dyn Executor>;
@@ -116,20 +117,6 @@ pub struct LogOptions {
     pub since: Option<Timestamp>,
     /// Only this many last lines of what there is at the start.
     pub tail: Option<usize>,
-}
-
-/// One line of a container's output.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct LogLine {
-    /// When it was written.
-    #[schema(value_type = String, format = DateTime)]
-    pub at: Timestamp,
-    /// The pod.
-    pub pod: String,
-    /// The container.
-    pub container: String,
-    /// The text, without its line end; bytes that are not UTF-8 are replaced.
-    pub text: String,
 }
 
 /// A manifest asks for what an executor cannot do.

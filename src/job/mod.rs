@@ -8,6 +8,7 @@
 pub mod event;
 pub mod evidence;
 pub mod id;
+pub mod log;
 pub mod phase;
 pub mod record;
 pub mod report;
@@ -19,6 +20,7 @@ pub use evidence::{
     Conclusion, ContainerState, ContainerStatus, Evidence, ObjectRef, PodStatus, Snapshot,
 };
 pub use id::{Fingerprint, InstallationId, InvalidId, JobId, JobName, object_name};
+pub use log::LogLine;
 pub use phase::Phase;
 pub use record::{Cancellation, Fact, Gone, Intent, Job, Refusal, Status};
 pub use report::{Claim, Report, Reports};

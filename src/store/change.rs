@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 
 use super::StoreError;
 use super::codec::{self, Blob};
-use crate::executor::LogLine;
+use crate::job::LogLine;
 use crate::job::{Event, EventKind, Intent, Job, JobId, JobView, NewEvent, Phase, Source, Status};
 
 /// One atomic step in one job's life: all of it becomes durable, or nothing.

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::{Change, Options, Store};
-use crate::executor::LogLine;
+use crate::job::LogLine;
 use crate::job::{
     Conclusion, EventKind, Evidence, Fact, Fingerprint, Intent, Job, JobId, NewEvent, ObjectRef,
     Report, Snapshot, Source, Status,

@@ -21,7 +21,6 @@ mod expr;
 mod fill;
 mod frontmatter;
 pub mod limits;
-pub mod lint;
 mod live;
 mod locate;
 pub mod manifest;

@@ -2,7 +2,6 @@
 //! send.
 
 mod guard;
-pub(super) mod login;
 mod session;
 mod tokens;
 

@@ -35,13 +35,7 @@ pub(super) fn validate_policies(spec: &Node<'_>, facts: &JobFacts, out: &mut Fin
     } else {
         &["Failed", "TerminatingOrFailed"]
     };
-    // An empty text is given, and so not filled in.
-    if let Some(value) = replacement
-        .text()
-        .filter(|value| !supported.contains(value))
-    {
-        out.unsupported(&replacement, value, supported);
-    }
+    out.one_of(&replacement, supported);
 }
 
 fn validate_pod_failure_policy(
@@ -128,7 +122,7 @@ fn validate_exit_codes(codes: &Node<'_>, containers: &BTreeSet<String>, out: &mu
     }
     let mut seen = BTreeSet::new();
     for value in values.items() {
-        let code = value.int().unwrap_or(0);
+        let Some(code) = value.int() else { continue };
         if code == 0 && operator.str() == "In" {
             out.invalid_shown(&value, code, "must not be 0 for the In operator");
         }
@@ -136,7 +130,7 @@ fn validate_exit_codes(codes: &Node<'_>, containers: &BTreeSet<String>, out: &mu
             out.duplicate_shown(&value, code);
         }
     }
-    if !values.items().map(|v| v.int().unwrap_or(0)).is_sorted() {
+    if !values.items().map(|v| v.int()).is_sorted() {
         out.invalid_json(&values, values.value(), "must be ordered");
     }
 }

@@ -1,0 +1,9 @@
+//! Black-box tests that need nothing but the built program: no server, no network.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod house;
