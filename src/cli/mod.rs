@@ -9,7 +9,9 @@ pub mod failure;
 pub mod follow;
 pub mod jobs;
 pub mod launch;
+pub mod lint;
 pub mod man;
+pub mod openapi;
 pub mod params;
 pub mod progress;
 pub mod reference;
@@ -91,6 +93,8 @@ enum Colour {
 enum Command {
     Jobs(jobs::JobsArgs),
     Store(store::StoreArgs),
+    Lint(lint::LintArgs),
+    Openapi(openapi::OpenapiArgs),
     Completions(completions::CompletionsArgs),
     Man(man::ManArgs),
 }
@@ -121,6 +125,8 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Jobs(args) => jobs::run(args),
         Command::Store(args) => store::run(args),
+        Command::Lint(args) => lint::run(args),
+        Command::Openapi(args) => openapi::run(args),
         Command::Completions(args) => completions::run(args),
         Command::Man(args) => man::run(args),
     }

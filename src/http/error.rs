@@ -5,10 +5,13 @@ use std::time::Duration;
 
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::problem::Problem;
+use crate::executor::ExecutorError;
+use crate::job::report::InvalidReport;
 use crate::job::{InvalidId, JobId};
+use crate::service::ServiceError;
 
 /// What keeps a request from being answered. [`ApiError::problem`] says how each case is told to the client.
 #[derive(Debug, thiserror::Error)]
@@ -96,6 +99,12 @@ pub enum ApiError {
         /// The job in the report.
         given: String,
     },
+    /// A report breaks a limit.
+    #[error(transparent)]
+    InvalidReport(InvalidReport),
+    /// The service refuses.
+    #[error(transparent)]
+    Service(#[from] ServiceError),
     /// There is no such route.
     #[error("there is no route {path}{}", suggestion.as_ref().map(|near| format!("; did you mean {near}?")).unwrap_or_default())]
     UnknownRoute {
@@ -133,6 +142,20 @@ impl ApiError {
         let cause = cause.into();
         tracing::error!(error.id = %id, error = %chain(&*cause), "internal error");
         Self::Internal { id }
+    }
+
+    /// What `serde_json` says of a body: either it is no JSON, or it is JSON of another shape.
+    pub fn json(error: &serde_json::Error) -> Self {
+        let text = error.to_string();
+        let place = format!(" at line {} column {}", error.line(), error.column());
+        if error.is_data() {
+            return Self::InvalidBody(format!("the body does not fit: {text}"));
+        }
+        Self::MalformedJson {
+            message: text.strip_suffix(&place).unwrap_or(&text).to_owned(),
+            line: error.line(),
+            column: error.column(),
+        }
     }
 
     /// A part of the path that cannot be used.
@@ -181,6 +204,7 @@ impl ApiError {
                 ..
             } => problem.with("suggestion", near.as_str()),
             Self::Internal { id } => problem.with("id", id.as_str()),
+            Self::Service(error) => with_members(problem, error),
             _ => problem,
         }
     }
@@ -207,6 +231,8 @@ impl ApiError {
             Self::UnknownHost { .. } => ("unknown-host", "Unknown host", S::MISDIRECTED_REQUEST),
             Self::InvalidToken => ("invalid-token", "Invalid callback token", S::FORBIDDEN),
             Self::JobMismatch { .. } => ("job-mismatch", "Another job", S::BAD_REQUEST),
+            Self::InvalidReport(_) => ("invalid-report", "Invalid report", S::UNPROCESSABLE_ENTITY),
+            Self::Service(error) => service_kind(error),
             Self::UnknownRoute { .. } => ("unknown-route", "Unknown route", S::NOT_FOUND),
             Self::MethodNotAllowed { .. } => (
                 "method-not-allowed",
@@ -239,12 +265,101 @@ impl ApiError {
             Self::MethodNotAllowed { allow, .. } => {
                 Some((header::ALLOW, HeaderValue::from_str(allow).ok()?))
             }
-            Self::TooManyStreams { .. } => {
-                Some((header::RETRY_AFTER, HeaderValue::from_static("2")))
+            _ if self.kind().2 == StatusCode::SERVICE_UNAVAILABLE => {
+                Some((header::RETRY_AFTER, HeaderValue::from_static("1")))
             }
-            Self::Overdue(_) => Some((header::RETRY_AFTER, HeaderValue::from_static("1"))),
             _ => None,
         }
+    }
+}
+
+/// The name of the kind, its title, and its status, for what the service refuses.
+fn service_kind(error: &ServiceError) -> (&'static str, &'static str, StatusCode) {
+    use ServiceError as E;
+    use StatusCode as S;
+    match error {
+        E::UnknownTemplate { .. } => ("unknown-template", "Unknown template", S::NOT_FOUND),
+        E::BrokenTemplate { .. } => ("broken-template", "Broken template", S::CONFLICT),
+        E::InvalidParameters { .. } => (
+            "invalid-parameters",
+            "Invalid parameters",
+            S::UNPROCESSABLE_ENTITY,
+        ),
+        E::Render { .. } => (
+            "invalid-manifest",
+            "Invalid manifest",
+            S::UNPROCESSABLE_ENTITY,
+        ),
+        E::Unsupported { .. } => (
+            "unsupported-manifest",
+            "Unsupported manifest",
+            S::UNPROCESSABLE_ENTITY,
+        ),
+        E::Conflict { .. } => ("job-conflict", "Another job has this ID", S::CONFLICT),
+        E::UnknownJob(_) => ("unknown-job", "Unknown job", S::NOT_FOUND),
+        E::NotEnded { .. } => ("job-not-ended", "The job has not ended", S::CONFLICT),
+        E::Ended { .. } => ("job-ended", "The job has ended", S::CONFLICT),
+        E::SecretsNeeded { .. } => (
+            "secrets-needed",
+            "Secret parameters needed",
+            S::UNPROCESSABLE_ENTITY,
+        ),
+        E::NoLog(_) => ("no-log", "No log", S::NOT_FOUND),
+        E::Store(_) => (
+            "store-unavailable",
+            "Records unavailable",
+            S::SERVICE_UNAVAILABLE,
+        ),
+        E::Executor(ExecutorError::NotFound(_)) => ("not-found", "Not found", S::NOT_FOUND),
+        E::Executor(_) => (
+            "executor-unavailable",
+            "Executor unavailable",
+            S::SERVICE_UNAVAILABLE,
+        ),
+        E::ShuttingDown => ("shutting-down", "Shutting down", S::SERVICE_UNAVAILABLE),
+    }
+}
+
+/// What a program may want of a refusal of the service.
+fn with_members(problem: Problem, error: &ServiceError) -> Problem {
+    use ServiceError as E;
+    match error {
+        E::UnknownTemplate { name, suggestion } => {
+            let problem = problem.with("template", name.as_str());
+            match suggestion {
+                Some(near) => problem.with("suggestion", near.as_str()),
+                None => problem,
+            }
+        }
+        E::BrokenTemplate { name, .. } => problem.with("template", name.as_str()),
+        E::InvalidParameters { template, faults } => problem
+            .with("template", template.as_str())
+            .with("faults", json!(faults)),
+        E::Render { template, error } => problem
+            .with("template", template.as_str())
+            .with("faults", json!(error.problems)),
+        E::Unsupported {
+            template,
+            unsupported,
+        } => {
+            let faults: Vec<Value> = unsupported
+                .faults
+                .iter()
+                .map(|(path, message)| json!({"path": path, "message": message}))
+                .collect();
+            problem
+                .with("template", template.as_str())
+                .with("faults", faults)
+        }
+        E::Conflict { id, differences } => problem
+            .with("job", id.as_str())
+            .with("differences", json!(differences)),
+        E::UnknownJob(id) | E::NoLog(id) => problem.with("job", id.as_str()),
+        E::NotEnded { id, phase } | E::Ended { id, phase } => problem
+            .with("job", id.as_str())
+            .with("phase", phase.as_str()),
+        E::SecretsNeeded { names } => problem.with("names", json!(names)),
+        E::Store(_) | E::Executor(_) | E::ShuttingDown => problem,
     }
 }
 

@@ -5,14 +5,73 @@
 //! | [`error`], [`problem`] | the one error type, and how it is told to clients |
 //! | [`auth`] | who a caller is, browser sessions, refusal of cross-site requests |
 //! | [`state`] | what the handlers share |
+//! | `gate` | what every request but a callback passes through |
+//! | `api` | the JSON API under `/api/v1` |
+//! | [`callback`] | reports of workers: the busy route, outside the gate |
+//! | [`migration`] | the routes of the system that this one replaces |
+//! | [`openapi`] | the description of the API, generated from the handlers |
+//! | [`server`] | connections: their limits and their orderly end |
+//!
+//! A new route is a handler with `#[utoipa::path]` in its room, and its line in that room's router.
 
+pub mod accept;
+mod api;
 pub mod auth;
+pub mod callback;
 pub mod error;
+pub mod extract;
+pub mod fields;
+mod gate;
+mod health;
+mod metrics;
+pub mod migration;
+pub mod openapi;
+mod page;
 pub mod problem;
+mod routes;
+pub mod server;
 pub mod state;
 pub mod streams;
+
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{get, post};
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
 
 pub use auth::Caller;
 pub use error::ApiError;
 pub use problem::Problem;
 pub use state::{AppState, Settings};
+
+/// Every route, ready to be served.
+pub fn router(app: AppState) -> Router {
+    let (described, _) = described_routes().split_for_parts();
+    let gated = described
+        .route("/api/v1/openapi.json", get(openapi::show))
+        .route("/metrics", get(metrics::show))
+        .route("/login", get(auth::login::form).post(auth::login::sign_in))
+        .route("/logout", post(auth::login::sign_out))
+        .fallback(routes::unknown)
+        .layer(from_fn_with_state(app.clone(), gate::pass));
+    let (busy, _) = busy_routes().split_for_parts();
+    gated.merge(busy).with_state(app)
+}
+
+/// The routes that the description holds.
+fn described_routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::with_openapi(openapi::Description::openapi())
+        .merge(api::router())
+        .routes(utoipa_axum::routes!(callback::update_job_status))
+        .routes(utoipa_axum::routes!(migration::run_a_job))
+        .routes(utoipa_axum::routes!(health::alive))
+        .routes(utoipa_axum::routes!(health::ready))
+}
+
+/// The routes that do not pass through the gate.
+fn busy_routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new().routes(utoipa_axum::routes!(callback::report))
+}
+
+#[cfg(test)]
+mod tests;

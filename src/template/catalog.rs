@@ -344,7 +344,7 @@ impl Files {
 
 /// The names of the `*.yaml` files of a folder, without that ending. Links count as what they lead
 /// to: in a mounted ConfigMap every file is one.
-fn names(folder: &Path) -> Result<Vec<String>, CatalogError> {
+pub(crate) fn names(folder: &Path) -> Result<Vec<String>, CatalogError> {
     let unreadable = |error: io::Error| match error.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
             CatalogError::Missing(folder.to_owned())
@@ -370,7 +370,7 @@ fn names(folder: &Path) -> Result<Vec<String>, CatalogError> {
     Ok(names)
 }
 
-fn read_partials(folder: &Path) -> Result<Partials, CatalogError> {
+pub(crate) fn read_partials(folder: &Path) -> Result<Partials, CatalogError> {
     let names = match names(folder) {
         Ok(names) => names,
         Err(CatalogError::Missing(_)) => return Ok(Partials::new()),
@@ -386,7 +386,7 @@ fn read_partials(folder: &Path) -> Result<Partials, CatalogError> {
     Ok(partials)
 }
 
-fn read_text(path: &Path) -> Result<String, Problem> {
+pub(crate) fn read_text(path: &Path) -> Result<String, Problem> {
     let unreadable =
         |error: io::Error| Problem::new(Code::Unreadable, format!("cannot be read: {error}"));
     let size = fs::metadata(path).map_err(unreadable)?.len();

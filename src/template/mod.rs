@@ -21,6 +21,7 @@ mod expr;
 mod fill;
 mod frontmatter;
 pub mod limits;
+pub mod lint;
 mod live;
 mod locate;
 pub mod manifest;

@@ -20,6 +20,7 @@ use super::problem::{Code, Fault, LoadError, Place, Problem, RenderError};
 use super::provenance::{Provenance, Repository};
 use super::rendered::Rendered;
 use super::schema::Parameter;
+use super::validate;
 
 /// What a render is told about the job it is for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -291,7 +292,42 @@ impl Template {
     /// Everything that Kubernetes would find wrong.
     fn verify(&self, manifest: &Value) -> Result<(), Vec<Problem>> {
         manifest::decode(manifest)?;
-        Ok(())
+        let refused = validate::validate(manifest);
+        if refused.is_empty() {
+            return Ok(());
+        }
+        Err(refused
+            .into_iter()
+            .map(|finding| Problem::new(Code::Invalid, finding.message).on(finding.path))
+            .collect())
+    }
+
+    /// The manifest that these values give, whatever Kubernetes would say of it: for looking at where
+    /// values go.
+    pub(crate) fn fill_unchecked(
+        &self,
+        params: &Map<String, Value>,
+        context: &Context,
+    ) -> Result<Value, Problem> {
+        let data = self.data(params, context);
+        self.shape(&data)?.fill(&self.compiled.sites, &data)
+    }
+
+    /// The places in the template that fields of the manifest come from.
+    pub(crate) fn places_of(
+        &self,
+        paths: &[&str],
+        params: &Map<String, Value>,
+        context: &Context,
+    ) -> Vec<Option<Place>> {
+        let Ok(traced) = expand(&self.compiled, &self.data(params, context), true) else {
+            return vec![None; paths.len()];
+        };
+        let place = |path: &&str| {
+            let (line, column) = locate(&traced.text, path)?;
+            traced.place(line, column)
+        };
+        paths.iter().map(place).collect()
     }
 
     fn data<'a>(&'a self, params: &'a Map<String, Value>, context: &Context) -> Data<'a> {

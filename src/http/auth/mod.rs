@@ -2,6 +2,7 @@
 //! send.
 
 mod guard;
+pub(super) mod login;
 mod session;
 mod tokens;
 

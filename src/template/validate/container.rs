@@ -50,7 +50,7 @@ pub(super) fn validate_all(spec: &Node<'_>, pod: &PodFacts<'_>, out: &mut Findin
 
 fn unique_name(container: &Node<'_>, seen: &mut BTreeSet<String>, out: &mut Findings) {
     let name = container.get("name");
-    if !name.str().is_empty() && !seen.insert(name.str().to_owned()) {
+    if !seen.insert(name.str().to_owned()) {
         out.duplicate(&name, name.str());
     }
 }
@@ -70,6 +70,10 @@ fn validate_common(container: &Node<'_>, pod: &PodFacts<'_>, out: &mut Findings)
     env::validate_env_from(&container.get("envFrom"), out);
     mounts::validate_mounts(container, pod, out);
     mounts::validate_devices(container, pod, out);
+    let devices = container.get("volumeDevices");
+    if !pod.host_users && !devices.list().is_empty() {
+        out.forbidden(&devices, "when `hostUsers` is false");
+    }
     out.one_of(
         &container.get("imagePullPolicy"),
         &["Always", "IfNotPresent", "Never"],
@@ -146,13 +150,13 @@ fn validate_resize_policy(policies: &Node<'_>, pod: &PodFacts<'_>, out: &mut Fin
         }
         let restart = policy.get("restartPolicy").str().to_owned();
         match restart.as_str() {
-            "" | "NotRequired" => {}
-            "RestartContainer" if pod.restart_never => {
-                let detail = "must be 'NotRequired' when `restartPolicy` is 'Never'";
-                out.invalid(policies, &restart, detail);
-            }
-            "RestartContainer" => {}
+            "" => out.required(policies, ""),
+            "NotRequired" | "RestartContainer" => {}
             other => out.unsupported(policies, other, &["NotRequired", "RestartContainer"]),
+        }
+        if pod.restart_never && restart != "NotRequired" {
+            let detail = "must be 'NotRequired' when `restartPolicy` is 'Never'";
+            out.invalid(policies, &restart, detail);
         }
         if !seen.insert(resource.clone()) {
             out.duplicate(&policy, &resource);

@@ -4,6 +4,7 @@
 use super::field::{Findings, Node};
 use super::{meta, names, pod, policy};
 
+const MODES: [&str; 2] = ["NonIndexed", "Indexed"];
 const MAX_INDEXED_PARALLELISM: i64 = 100_000;
 const MAX_FAILED_INDEXES: i64 = 100_000;
 /// Above this many completions tighter limits hold for `backoffLimitPerIndex`.
@@ -69,12 +70,7 @@ fn validate_generated_selector(spec: &Node<'_>, name: &str, out: &mut Findings) 
     let template = spec.get("template");
     let metadata = template.get("metadata");
     let labels = metadata.get("labels");
-    let own = [
-        ("controller-uid", UID),
-        ("job-name", name),
-        ("batch.kubernetes.io/controller-uid", UID),
-        ("batch.kubernetes.io/job-name", name),
-    ];
+    let own = generated_labels(name);
     for (key, expected) in own {
         let label = labels.key(key);
         if label.is_present() && label.str() != expected {
@@ -117,10 +113,13 @@ fn validate_spec(spec: &Node<'_>, facts: &JobFacts, name: &str, out: &mut Findin
         );
     }
     validate_managed_by(&spec.get("managedBy"), out);
-    out.one_of(&spec.get("completionMode"), &["NonIndexed", "Indexed"]);
+    let mode = spec.get("completionMode");
+    if let Some(value) = mode.text().filter(|value| !MODES.contains(value)) {
+        out.unsupported(&mode, value, &MODES);
+    }
     if facts.indexed {
         validate_indexed(spec, facts, out);
-    } else if matches!(spec.get("completionMode").str(), "" | "NonIndexed") {
+    } else if mode.text().is_none_or(|mode| mode == "NonIndexed") {
         for field in ["backoffLimitPerIndex", "maxFailedIndexes"] {
             let field = spec.get(field);
             if let Some(n) = field.int() {
@@ -135,7 +134,7 @@ fn validate_spec(spec: &Node<'_>, facts: &JobFacts, name: &str, out: &mut Findin
     let generated = (!spec.get("manualSelector").is_true()).then_some(name);
     pod::validate_template(&template, generated, out);
     validate_restart_policy(&template, facts, out);
-    validate_selector(spec, &template, out);
+    validate_selector(spec, &template, name, out);
 }
 
 fn validate_managed_by(managed_by: &Node<'_>, out: &mut Findings) {
@@ -211,7 +210,7 @@ fn validate_restart_policy(template: &Node<'_>, facts: &JobFacts, out: &mut Find
     }
 }
 
-fn validate_selector(spec: &Node<'_>, template: &Node<'_>, out: &mut Findings) {
+fn validate_selector(spec: &Node<'_>, template: &Node<'_>, name: &str, out: &mut Findings) {
     let selector = spec.get("selector");
     let manual = spec.get("manualSelector").is_true();
     if manual && !selector.is_present() {
@@ -220,13 +219,36 @@ fn validate_selector(spec: &Node<'_>, template: &Node<'_>, out: &mut Findings) {
     meta::validate_selector(&selector, out);
     let metadata = template.get("metadata");
     let labels = metadata.get("labels");
-    let have = meta::label_map(&labels);
-    // A generated selector that contradicts the labels was reported above.
-    if manual && meta::selects(&selector, &have) == Some(false) {
+    let mut have = meta::label_map(&labels);
+    let mut matches = true;
+    if !manual {
+        for (key, value) in generated_labels(name) {
+            have.entry(key.to_owned())
+                .or_insert_with(|| value.to_owned());
+        }
+        // The server adds the UID to whatever selector there is.
+        matches = have.get(CONTROLLER_UID).is_some_and(|uid| uid == UID);
+    }
+    if selector.is_present() || manual {
+        matches &= meta::selects(&selector, &have) != Some(false);
+    }
+    if !matches {
         out.invalid_json(
             &labels,
             labels.value(),
             "`selector` does not match template `labels`",
         );
     }
+}
+
+const CONTROLLER_UID: &str = "batch.kubernetes.io/controller-uid";
+
+/// The labels that the server gives the pods of the Job of that name.
+fn generated_labels(name: &str) -> [(&'static str, &str); 4] {
+    [
+        ("controller-uid", UID),
+        ("job-name", name),
+        (CONTROLLER_UID, UID),
+        ("batch.kubernetes.io/job-name", name),
+    ]
 }

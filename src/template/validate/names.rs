@@ -225,3 +225,14 @@ pub(super) fn is_domain_prefixed_path(value: &str) -> bool {
             && path.bytes().all(path_char)
     })
 }
+
+/// `host:port`, split as Go's `net.SplitHostPort` does: an address with colons stands in brackets.
+pub(super) fn is_host_port(value: &str) -> bool {
+    match value.strip_prefix('[') {
+        Some(rest) => rest
+            .split_once(']')
+            .and_then(|(_, port)| port.strip_prefix(':'))
+            .is_some_and(|port| !port.contains([':', '[', ']'])),
+        None => value.matches(':').count() == 1 && !value.contains(['[', ']']),
+    }
+}

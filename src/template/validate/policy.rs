@@ -35,7 +35,13 @@ pub(super) fn validate_policies(spec: &Node<'_>, facts: &JobFacts, out: &mut Fin
     } else {
         &["Failed", "TerminatingOrFailed"]
     };
-    out.one_of(&replacement, supported);
+    // An empty text is given, and so not filled in.
+    if let Some(value) = replacement
+        .text()
+        .filter(|value| !supported.contains(value))
+    {
+        out.unsupported(&replacement, value, supported);
+    }
 }
 
 fn validate_pod_failure_policy(
@@ -122,7 +128,7 @@ fn validate_exit_codes(codes: &Node<'_>, containers: &BTreeSet<String>, out: &mu
     }
     let mut seen = BTreeSet::new();
     for value in values.items() {
-        let Some(code) = value.int() else { continue };
+        let code = value.int().unwrap_or(0);
         if code == 0 && operator.str() == "In" {
             out.invalid_shown(&value, code, "must not be 0 for the In operator");
         }
@@ -130,7 +136,7 @@ fn validate_exit_codes(codes: &Node<'_>, containers: &BTreeSet<String>, out: &mu
             out.duplicate_shown(&value, code);
         }
     }
-    if !values.items().map(|v| v.int()).is_sorted() {
+    if !values.items().map(|v| v.int().unwrap_or(0)).is_sorted() {
         out.invalid_json(&values, values.value(), "must be ordered");
     }
 }

@@ -90,6 +90,16 @@ impl Quantity {
     }
 }
 
+/// Nothing.
+impl Default for Quantity {
+    fn default() -> Self {
+        Quantity {
+            nanos: 0,
+            format: Format::DecimalSuffix,
+        }
+    }
+}
+
 impl PartialEq for Quantity {
     fn eq(&self, other: &Self) -> bool {
         self.nanos == other.nanos

@@ -31,7 +31,9 @@ fn is_overcommitted(name: &str) -> bool {
 fn quantities<'a>(map: &'a Node<'a>, out: &mut Findings) -> BTreeMap<&'a str, Quantity> {
     let mut found = BTreeMap::new();
     for (name, amount) in map.entries() {
+        // To the server an amount of `null` is none at all.
         let Some(value) = amount.value() else {
+            found.insert(name, Quantity::default());
             continue;
         };
         match Quantity::from_json(value) {
@@ -196,6 +198,9 @@ pub(super) fn validate_pod_resources(spec: &Node<'_>, out: &mut Findings) {
     let resources = spec.get("resources");
     if !resources.is_present() {
         return;
+    }
+    if spec.get("os").get("name").str() == "windows" {
+        return out.forbidden(&resources, "may not be set for a windows pod");
     }
     let limits_node = resources.get("limits");
     let requests_node = resources.get("requests");

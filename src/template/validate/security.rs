@@ -211,10 +211,31 @@ fn validate_windows(options: &Node<'_>, out: &mut Findings) {
         "runAsUserName cannot contain control characters"
     } else if text.matches('\\').count() > 1 {
         "runAsUserName cannot contain more than one backslash"
-    } else if text.ends_with('\\') {
-        "runAsUserName's User cannot be empty"
     } else {
-        return;
+        return validate_windows_user(&user, text, out);
     };
     out.invalid(&user, text, detail);
+}
+
+/// `[DOMAIN\]USER`; the domain is for the server to judge.
+fn validate_windows_user(at: &Node<'_>, text: &str, out: &mut Findings) {
+    let user = text.rsplit('\\').next().unwrap_or(text);
+    if user.is_empty() {
+        out.invalid(at, text, "runAsUserName's User cannot be empty");
+    } else if user.len() > 104 {
+        let detail = "runAsUserName's User length must not be longer than 104 characters";
+        out.invalid(at, text, detail);
+    }
+    if !user.is_empty() && user.chars().all(|c| ". ".contains(c)) {
+        out.invalid(
+            at,
+            text,
+            "runAsUserName's User cannot contain only periods or spaces",
+        );
+    }
+    if user.contains(|c| r#""/\:;|=,+*?<>@[]"#.contains(c)) {
+        let detail =
+            r#"runAsUserName's User cannot contain the following characters: "/\:;|=,+*?<>@[]"#;
+        out.invalid(at, text, detail);
+    }
 }

@@ -59,13 +59,18 @@ pub(super) fn validate_volumes<'a>(volumes: &'a Node<'a>, out: &mut Findings) ->
     let mut seen = BTreeSet::new();
     let values = volumes.list();
     for (volume, value) in volumes.items().zip(values) {
+        let before = out.len();
         validate_source(&volume, out);
         let name = volume.get("name");
         if out.non_empty(&name) {
             out.all_invalid(&name, name.str(), names::dns_label(name.str()));
         }
-        if !name.str().is_empty() && !seen.insert(name.str().to_owned()) {
+        if seen.contains(name.str()) {
             out.duplicate(&name, name.str());
+        }
+        // Only the name of a valid volume is taken.
+        if out.len() == before {
+            seen.insert(name.str().to_owned());
         }
         if let Some(name) = value.get("name").and_then(|n| n.as_str()) {
             let claim = ["persistentVolumeClaim", "ephemeral"]

@@ -82,10 +82,8 @@ pub(super) fn validate_kind(kind: &str, volume: &Node<'_>, source: &Node<'_>, ou
         "iscsi" => validate_iscsi(source, out),
         "fc" => validate_fc(source, out),
         "flocker" => validate_flocker(source, out),
-        "rbd" | "cephfs" => {
-            if source.get("monitors").list().is_empty() {
-                out.required(&source.get("monitors"), "");
-            }
+        "rbd" | "cephfs" if source.get("monitors").list().is_empty() => {
+            out.required(&source.get("monitors"), "");
         }
         "quobyte" => validate_quobyte(source, out),
         "downwardAPI" => {
@@ -94,19 +92,19 @@ pub(super) fn validate_kind(kind: &str, volume: &Node<'_>, source: &Node<'_>, ou
                 validate_downward_file(&item, source, out);
             }
         }
-        "azureDisk" => {
-            out.non_empty(&source.get("diskName"));
-            out.non_empty(&source.get("diskURI"));
-            out.one_of(
-                &source.get("cachingMode"),
-                &["None", "ReadOnly", "ReadWrite"],
-            );
-            out.one_of(&source.get("kind"), &["Dedicated", "Managed", "Shared"]);
-        }
+        "azureDisk" => validate_azure_disk(source, out),
         "projected" => projected::validate_projected(source, out),
         "csi" => validate_csi(source, out),
         "ephemeral" => projected::validate_ephemeral(source, out),
         _ => {}
+    }
+    if kind == "storageos" {
+        for field in ["volumeName", "volumeNamespace"] {
+            let name = source.get(field);
+            if !name.str().is_empty() {
+                out.all_invalid(&name, name.str(), names::dns_label(name.str()));
+            }
+        }
     }
     if matches!(kind, "cinder" | "storageos") {
         let reference = source.get("secretRef");
@@ -271,11 +269,47 @@ fn validate_flocker(source: &Node<'_>, out: &mut Findings) {
 }
 
 fn validate_quobyte(source: &Node<'_>, out: &mut Findings) {
-    if source.get("registry").str().is_empty() {
-        let detail = "must be a host:port pair or multiple pairs separated by commas";
-        out.required(&source.get("registry"), detail);
+    let registry = source.get("registry");
+    let detail = "must be a host:port pair or multiple pairs separated by commas";
+    if registry.str().is_empty() {
+        out.required(&registry, detail);
+    } else if source.get("tenant").str().len() > 64 {
+        let detail = "must be a UUID and may not exceed a length of 64 characters";
+        out.required(&source.get("tenant"), detail);
+    } else {
+        for _ in registry
+            .str()
+            .split(',')
+            .filter(|pair| !names::is_host_port(pair))
+        {
+            out.invalid(&registry, registry.str(), detail);
+        }
     }
     out.non_empty(&source.get("volume"));
+}
+
+/// Without a kind the server fills in `Shared`.
+fn validate_azure_disk(source: &Node<'_>, out: &mut Findings) {
+    const MANAGED: &str = "/subscriptions/{sub-id}/resourcegroups/{group-name}/providers/microsoft.compute/disks/{disk-id}";
+    const BLOB: &str =
+        "https://{account-name}.blob.core.windows.net/{container-name}/{disk-name}.vhd";
+    out.non_empty(&source.get("diskName"));
+    let uri = source.get("diskURI");
+    out.non_empty(&uri);
+    out.one_of(
+        &source.get("cachingMode"),
+        &["None", "ReadOnly", "ReadWrite"],
+    );
+    out.one_of(&source.get("kind"), &["Dedicated", "Managed", "Shared"]);
+    let managed = source.get("kind").str() == "Managed";
+    let (prefix, form) = if managed {
+        ("/subscriptions/", MANAGED)
+    } else {
+        ("https://", BLOB)
+    };
+    if !uri.str().starts_with(prefix) {
+        out.unsupported(&uri, uri.str(), &[form]);
+    }
 }
 
 fn validate_csi(source: &Node<'_>, out: &mut Findings) {
@@ -294,7 +328,12 @@ fn validate_csi(source: &Node<'_>, out: &mut Findings) {
     if reference.is_present() {
         let name = reference.get("name");
         if out.non_empty(&name) {
-            out.all_invalid(&name, name.str(), names::dns_subdomain(name.str()));
+            // The server reports it beside the reference, not inside.
+            out.all_invalid(
+                &source.named("name"),
+                name.str(),
+                names::dns_subdomain(name.str()),
+            );
         }
     }
 }
