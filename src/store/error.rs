@@ -156,8 +156,7 @@ impl From<sled::Error> for StoreError {
     }
 }
 
-/// Whether the system says that there is no space, by any of its names for that. sled hands errors on as text, so
-/// that the name has to be looked for there too.
+/// Whether the system says that there is no space, by any of its names for that.
 fn is_full(error: &io::Error) -> bool {
     matches!(
         error.kind(),

@@ -15,7 +15,7 @@ use super::{
     Change, OpenError, Options, Store, StoreError, keys, open_error, plan, random_key, read,
     write_basics,
 };
-use crate::job::{Event, EventKind, Fact, Job, JobId, NewEvent, Refusal};
+use crate::job::{Event, EventKind, Fact, Intent, Job, JobId, NewEvent, Refusal};
 
 /// The longest line that is read, in bytes.
 const LONGEST_LINE: u64 = 64 << 20;
@@ -142,7 +142,7 @@ fn add_to(
         progress(seen);
         let id = record.intent.id.clone();
         if let Some(known) = store.job(&id)? {
-            if known.intent == record.intent && known.status == record.status {
+            if is_same(&known, &record) {
                 imported.same += 1;
             } else {
                 imported.conflicts.push(id);
@@ -171,6 +171,15 @@ fn add_to(
     }
     lines.expect_all(header, seen)?;
     Ok(imported)
+}
+
+/// Whether a record is what an export of this job gives, with secrets or without.
+fn is_same(known: &Job, record: &Record) -> bool {
+    let masked = || Intent {
+        manifest: known.intent.shown_manifest().clone(),
+        ..known.intent.clone()
+    };
+    known.status == record.status && (known.intent == record.intent || masked() == record.intent)
 }
 
 fn settle(ack: super::Ack, lines: &Lines<'_>, imported: &mut Imported) -> Result<(), ImportError> {

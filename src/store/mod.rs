@@ -226,7 +226,7 @@ impl Store {
         let (caller, answer) = oneshot::channel();
         if let Some(queue) = &self.0.queue {
             // If the writer is gone, so is the sender, and the answer is `Closed`.
-            let _closed = queue.send(Request::Write(change, caller));
+            let _closed = queue.send(Request::Write(Box::new(change), caller));
         }
         Ack(answer)
     }

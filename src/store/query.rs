@@ -215,10 +215,7 @@ fn sources(query: &Query, counters: &Counters) -> Vec<Vec<u8>> {
     let mut phases = query.phases.clone();
     phases.sort();
     phases.dedup();
-    let in_phases: u64 = phases
-        .iter()
-        .map(|phase| *counters.clone().of(*phase))
-        .sum();
+    let in_phases: u64 = phases.iter().map(|it| counters.in_phase(*it)).sum();
     let few = !phases.is_empty() && in_phases <= counters.jobs() / 10;
     match &query.template {
         Some(template) if !few => vec![keys::template_index(template)],

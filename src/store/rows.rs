@@ -89,6 +89,10 @@ impl Counters {
         &mut self.phases[phase as usize]
     }
 
+    pub(super) fn in_phase(&self, phase: Phase) -> u64 {
+        self.phases[phase as usize]
+    }
+
     pub(super) fn jobs(&self) -> u64 {
         self.phases.iter().sum()
     }

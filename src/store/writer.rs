@@ -29,7 +29,7 @@ pub(super) type Caller = oneshot::Sender<Result<Arc<Committed>, StoreError>>;
 /// What is asked of the writer.
 pub(super) enum Request {
     /// A change is to be made durable.
-    Write(Change, Caller),
+    Write(Box<Change>, Caller),
     /// Somebody has noted a fault while reading.
     Mend,
 }
@@ -68,7 +68,7 @@ impl Writer {
             }
             round.extend(queue.try_iter().take(ROUND));
             let changes = round.into_iter().filter_map(|request| match request {
-                Request::Write(change, caller) => Some((change, caller)),
+                Request::Write(change, caller) => Some((*change, caller)),
                 Request::Mend => None,
             });
             let round = changes.collect();
