@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 use super::StoreError;
@@ -20,7 +21,7 @@ use crate::job::{Event, EventKind, Intent, Job, JobId, JobView, NewEvent, Phase,
 pub struct Change {
     pub(super) id: JobId,
     pub(super) action: Action,
-    pub(super) events: Vec<NewEvent>,
+    pub(super) events: Vec<EncodedEvent>,
     pub(super) log: Option<Blob>,
     pub(super) view: Option<Arc<JobView>>,
 }
@@ -30,6 +31,45 @@ pub(super) enum Action {
     Insert(EncodedIntent, EncodedStatus),
     Update(Option<EncodedIntent>, EncodedStatus),
     Delete,
+}
+
+/// An event with its row; it has no number yet, which is in its key alone.
+#[derive(Debug)]
+pub(super) struct EncodedEvent {
+    pub(super) event: NewEvent,
+    pub(super) row: Vec<u8>,
+}
+
+/// What the row of an event holds.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct StoredEvent<Id> {
+    job: Id,
+    #[serde(flatten)]
+    event: NewEvent,
+}
+
+impl StoredEvent<JobId> {
+    pub(super) fn numbered(self, sequence: u64) -> Event {
+        let NewEvent { at, source, kind } = self.event;
+        Event {
+            sequence,
+            job: self.job,
+            at,
+            source,
+            kind,
+        }
+    }
+}
+
+impl EncodedEvent {
+    pub(super) fn of(job: &JobId, event: NewEvent) -> Self {
+        let stored = StoredEvent { job, event };
+        let row = Blob::of(&stored).into_row();
+        Self {
+            event: stored.event,
+            row,
+        }
+    }
 }
 
 /// What an intent comes to in the tree: the part that lists show apart from the manifest, which they do not.
@@ -112,10 +152,11 @@ impl Change {
     /// Deletes a job's record with its history and log. What stays is one event that says so, for those who follow.
     pub fn delete(id: JobId, at: Timestamp, source: Source) -> Self {
         let kind = EventKind::Deleted;
+        let event = EncodedEvent::of(&id, NewEvent { at, source, kind });
         Self {
             id,
             action: Action::Delete,
-            events: vec![NewEvent { at, source, kind }],
+            events: vec![event],
             log: None,
             view: None,
         }
@@ -131,7 +172,10 @@ impl Change {
         Self {
             id: job.id().clone(),
             action,
-            events,
+            events: events
+                .into_iter()
+                .map(|event| EncodedEvent::of(job.id(), event))
+                .collect(),
             log: None,
             view: Some(Arc::new(JobView::from(job))),
         }
@@ -139,7 +183,7 @@ impl Change {
 }
 
 /// The tail of a job's log, oldest line first.
-#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogTail {
     /// The lines.
     pub lines: Vec<LogLine>,

@@ -4,10 +4,9 @@
 use sled::{IVec, Tree};
 
 use super::change::is_open;
-use super::codec;
 use super::rows::{Counters, Head};
 use super::{LogTail, StoreError, keys, plan, read};
-use crate::job::{Event, EventKind, JobId};
+use crate::job::{EventKind, JobId};
 
 /// How many faults are listed; more than that are only counted.
 const LISTED: usize = 1000;
@@ -179,14 +178,7 @@ impl Check<'_> {
     fn event(&mut self, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
         let sequence = keys::last_number(key).unwrap_or_default();
         self.greatest = self.greatest.max(sequence);
-        let event: Event = codec::decode(value)
-            .map_err(|text| StoreError::corrupt(format!("event {sequence}: {text}")))?;
-        if event.sequence != sequence {
-            self.fault(format!(
-                "event {sequence}: it says that it is event {}",
-                event.sequence
-            ));
-        }
+        let event = read::decode_event(sequence, value)?;
         let owner = match event.kind {
             EventKind::Deleted => keys::numbered(keys::DELETED, sequence),
             _ => keys::history(&event.job, sequence),

@@ -7,6 +7,7 @@ use std::path::Path;
 use jiff::Timestamp;
 
 use super::backend::{BATCH, Backend, Op};
+use super::change::EncodedEvent;
 use super::codec::Blob;
 use super::export::{Header, KIND, Record, VERSION};
 use super::folder::Folder;
@@ -19,6 +20,8 @@ use crate::job::{Event, EventKind, Fact, Intent, Job, JobId, NewEvent, Refusal};
 
 /// The longest line that is read, in bytes.
 const LONGEST_LINE: u64 = 64 << 20;
+/// How many operations are put in order at once.
+const SORTED: usize = 500_000;
 /// How many jobs are on their way into an open store at once.
 const IN_FLIGHT: usize = 256;
 
@@ -262,8 +265,10 @@ impl Bulk<'_> {
         })?;
         let planned = plan::plan(change, known.as_ref(), &mut self.counters)?;
         self.ops.extend(planned.ops);
-        for event in &record.events {
-            plan::put_event(&mut self.ops, event, false);
+        for event in record.events {
+            let sequence = event.sequence;
+            let row = EncodedEvent::of(&id, unnumbered(event)).row;
+            plan::put_event(&mut self.ops, &id, sequence, row, false);
         }
         Ok(())
     }
@@ -276,6 +281,12 @@ impl Bulk<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Applies in the order of the keys, so that sled writes each page once.
+    fn apply_in_order(&mut self) -> Result<(), StoreError> {
+        self.ops.sort_unstable();
+        self.apply()
     }
 
     fn apply(&mut self) -> Result<(), StoreError> {
@@ -408,9 +419,11 @@ pub fn fill(
     for (job, events) in jobs {
         let planned = plan::plan(Change::insert(&job, events), None, &mut bulk.counters)?;
         bulk.ops.extend(planned.ops);
-        bulk.apply_beyond(BATCH - 20)?;
+        if bulk.ops.len() > SORTED {
+            bulk.apply_in_order()?;
+        }
     }
-    bulk.apply()?;
+    bulk.apply_in_order()?;
     let key = random_key(path)?;
     let row = Blob::of(&bulk.counters).into_row();
     backend.apply([(keys::COUNTERS.to_vec(), Some(row))])?;

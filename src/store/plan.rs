@@ -1,7 +1,7 @@
 //! What a change comes to in rows. Pure: from the change and what the indexes hold of the job to a list of writes.
 
 use super::backend::Op;
-use super::change::{Action, Change, EncodedIntent, EncodedStatus};
+use super::change::{Action, Change, EncodedEvent, EncodedIntent, EncodedStatus};
 use super::codec::Blob;
 use super::keys::{self, Age};
 use super::rows::{Counters, Head};
@@ -66,17 +66,17 @@ pub(super) fn plan(
         }
     }
     let mut events = Vec::with_capacity(change.events.len());
-    for event in change.events {
+    for EncodedEvent { event, row } in change.events {
         counters.sequence += 1;
-        let event = Event {
-            sequence: counters.sequence,
+        let sequence = counters.sequence;
+        put_event(&mut ops, &id, sequence, row, deleted);
+        events.push(Event {
+            sequence,
             job: id.clone(),
             at: event.at,
             source: event.source,
             kind: event.kind,
-        };
-        put_event(&mut ops, &event, deleted);
-        events.push(event);
+        });
     }
     Ok(Planned {
         ops,
@@ -86,13 +86,12 @@ pub(super) fn plan(
 }
 
 /// Writes an event, and that it belongs to its job's history; or, if it says that the job was deleted, to none.
-pub(super) fn put_event(ops: &mut Vec<Op>, event: &Event, deleted: bool) {
-    let row = Blob::of(event).into_row();
-    ops.push((keys::numbered(keys::EVENT, event.sequence), Some(row)));
+pub(super) fn put_event(ops: &mut Vec<Op>, id: &JobId, sequence: u64, row: Vec<u8>, deleted: bool) {
+    ops.push((keys::numbered(keys::EVENT, sequence), Some(row)));
     let belongs = if deleted {
-        keys::numbered(keys::DELETED, event.sequence)
+        keys::numbered(keys::DELETED, sequence)
     } else {
-        keys::history(&event.job, event.sequence)
+        keys::history(id, sequence)
     };
     ops.push((belongs, Some(Vec::new())));
 }

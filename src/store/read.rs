@@ -3,6 +3,7 @@
 use serde::de::DeserializeOwned;
 use sled::Tree;
 
+use super::change::StoredEvent;
 use super::codec::{self, chunk_count};
 use super::keys;
 use super::rows::{Counters, Head};
@@ -123,8 +124,11 @@ pub(super) fn event(tree: &Tree, sequence: u64) -> Result<Option<Event>, StoreEr
         .transpose()
 }
 
-fn decode_event(sequence: u64, row: &[u8]) -> Result<Event, StoreError> {
-    codec::decode(row).map_err(|text| StoreError::corrupt(format!("event {sequence}: {text}")))
+pub(super) fn decode_event(sequence: u64, row: &[u8]) -> Result<Event, StoreError> {
+    let stored = codec::decode::<StoredEvent<JobId>>(row);
+    stored
+        .map(|stored| stored.numbered(sequence))
+        .map_err(|text| StoreError::corrupt(format!("event {sequence}: {text}")))
 }
 
 /// Events of all jobs after one number, up to another.
