@@ -310,8 +310,10 @@ impl Store {
 
     /// Whether changes can be recorded now.
     pub fn health(&self) -> Result<(), StoreError> {
+        let writer = self.0.writer.as_ref();
         match self.0.shared.fault() {
             Some(fault) => Err(fault),
+            None if writer.is_none_or(JoinHandle::is_finished) => Err(StoreError::Closed),
             None => self.0.shared.check_space(),
         }
     }

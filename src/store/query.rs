@@ -40,7 +40,9 @@ impl Query {
     /// The jobs on one page, where a query does not say.
     pub const DEFAULT_LIMIT: usize = 50;
     /// How many index rows one request looks at, at most.
-    pub const MAX_VISITS: usize = 10_000;
+    pub const MAX_VISITS: usize = 5_000;
+    /// The same, where the job whose ID was searched for is on the page already: whoever knows an ID wants that job.
+    pub const MAX_VISITS_BESIDE: usize = 500;
 }
 
 /// One page.
@@ -94,6 +96,11 @@ pub(super) fn page(tree: &Tree, counters: &Counters, query: &Query) -> Result<Pa
     if query.cursor.is_none() {
         ids.extend(exact.clone());
     }
+    let most_visits = if ids.is_empty() {
+        Query::MAX_VISITS
+    } else {
+        Query::MAX_VISITS_BESIDE
+    };
     let first = match (&query.cursor, query.until) {
         // What follows a place: the same bytes and one more.
         (Some(cursor), _) => [&cursor.0[..], &[0]].concat(),
@@ -107,7 +114,7 @@ pub(super) fn page(tree: &Tree, counters: &Counters, query: &Query) -> Result<Pa
         if age > filter.oldest {
             break;
         }
-        if ids.len() >= limit || visits >= Query::MAX_VISITS {
+        if ids.len() >= limit || visits >= most_visits {
             more = true;
             break;
         }

@@ -28,7 +28,7 @@ fn the_process_that_is_killed() {
     let Ok(folder) = env::var(FOLDER) else { return };
     let store = Store::open(Path::new(&folder), Options::default()).unwrap();
     let round = store.last_sequence();
-    println!("open");
+    writeln!(std::io::stdout(), "open").unwrap();
     std::thread::scope(|scope| {
         for worker in 0..WORKERS {
             let store = &store;
