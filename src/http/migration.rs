@@ -62,9 +62,11 @@ pub(super) async fn run_a_job(
         Ok(form) => form,
         Err(error) => return error.into_response(),
     };
-    match launch(&app, &form, caller).await {
+    match launch(&app, &form, caller.clone()).await {
         Ok(()) => Redirect::to("/index").into_response(),
-        Err(error) if accept::wants_html(&parts.headers) => page::of_index(&app, &form, &error),
+        Err(error) if accept::wants_html(&parts.headers) => {
+            page::of_index(&app, &caller, &form, &error)
+        }
         Err(error) => error.into_response(),
     }
 }

@@ -7,6 +7,7 @@
 //! | [`state`] | what the handlers share |
 //! | `gate` | what every request but a callback passes through |
 //! | `api` | the JSON API under `/api/v1` |
+//! | [`dashboard`] | the pages |
 //! | [`callback`] | reports of workers: the busy route, outside the gate |
 //! | [`migration`] | the routes of the system that this one replaces |
 //! | [`openapi`] | the description of the API, generated from the handlers |
@@ -18,6 +19,7 @@ pub mod accept;
 mod api;
 pub mod auth;
 pub mod callback;
+pub mod dashboard;
 pub mod error;
 pub mod extract;
 pub mod fields;
@@ -52,6 +54,7 @@ pub fn router(app: AppState) -> Router {
         .route("/metrics", get(metrics::show))
         .route("/login", get(auth::login::form).post(auth::login::sign_in))
         .route("/logout", post(auth::login::sign_out))
+        .merge(dashboard::router())
         .fallback(routes::unknown)
         .layer(from_fn_with_state(app.clone(), gate::pass));
     let (busy, _) = busy_routes().split_for_parts();

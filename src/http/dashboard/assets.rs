@@ -1,0 +1,201 @@
+//! The files that the pages load: one stylesheet, one script, one icon. They are part of the binary, and each is served
+//! under a name that carries a hash of its content, so that a browser may keep it for ever and never has a stale one.
+
+use std::sync::LazyLock;
+
+use axum::extract::Path;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use ring::digest::{SHA256, digest};
+
+/// One file.
+struct Asset {
+    /// As it is asked for: `app-1f0c9a….css`.
+    name: String,
+    media_type: &'static str,
+    content: &'static [u8],
+}
+
+impl Asset {
+    fn new(stem: &str, extension: &str, media_type: &'static str, content: &'static [u8]) -> Self {
+        let hash: String = digest(&SHA256, content)
+            .as_ref()
+            .iter()
+            .take(8)
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        Self {
+            name: format!("{stem}-{hash}.{extension}"),
+            media_type,
+            content,
+        }
+    }
+
+    fn url(&self) -> String {
+        format!("/assets/{}", self.name)
+    }
+}
+
+static STYLE: LazyLock<Asset> = LazyLock::new(|| {
+    let content = include_bytes!("assets/app.css");
+    Asset::new("app", "css", "text/css; charset=utf-8", content)
+});
+static SCRIPT: LazyLock<Asset> = LazyLock::new(|| {
+    let content = include_bytes!("assets/app.js");
+    Asset::new("app", "js", "text/javascript; charset=utf-8", content)
+});
+static ICON: LazyLock<Asset> = LazyLock::new(|| {
+    let content = include_bytes!("assets/icon.svg");
+    Asset::new("icon", "svg", "image/svg+xml", content)
+});
+
+/// Where the stylesheet is.
+pub(crate) fn style() -> String {
+    STYLE.url()
+}
+
+/// Where the script is.
+pub(crate) fn script() -> String {
+    SCRIPT.url()
+}
+
+/// Where the icon is.
+pub(crate) fn icon() -> String {
+    ICON.url()
+}
+
+/// `GET /assets/{name}`.
+pub(super) async fn serve(Path(name): Path<String>) -> Response {
+    let known = [&*STYLE, &*SCRIPT, &*ICON];
+    match known.into_iter().find(|asset| asset.name == name) {
+        Some(asset) => {
+            let mut headers = HeaderMap::new();
+            headers.insert(
+                header::CONTENT_TYPE,
+                HeaderValue::from_static(asset.media_type),
+            );
+            headers.insert(
+                header::CACHE_CONTROL,
+                HeaderValue::from_static("public, max-age=31536000, immutable"),
+            );
+            (headers, asset.content).into_response()
+        }
+        None => StatusCode::NOT_FOUND.into_response(),
+    }
+}
+
+/// `GET /favicon.ico`, which browsers ask for unasked: the icon, as SVG.
+pub(super) async fn favicon() -> Response {
+    let media_type = [(header::CONTENT_TYPE, ICON.media_type)];
+    (media_type, ICON.content).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::job::{EventKind, ObjectRef, Phase, Report};
+
+    #[tokio::test]
+    async fn an_asset_is_kept_for_ever_under_the_hash_of_its_content() {
+        let name = style().rsplit('/').next().unwrap().to_owned();
+        let response = serve(Path(name)).await;
+        assert_eq!(response.status(), StatusCode::OK);
+        let cache = &response.headers()[header::CACHE_CONTROL];
+        assert_eq!(cache, "public, max-age=31536000, immutable");
+        let stale = serve(Path("app-0000000000000000.css".to_owned())).await;
+        assert_eq!(stale.status(), StatusCode::NOT_FOUND);
+    }
+
+    #[test]
+    fn style_and_script_together_stay_under_60_kb() {
+        let both = STYLE.content.len() + SCRIPT.content.len();
+        assert!(both < 60_000, "{both} bytes");
+    }
+
+    /// A kind of change that the script did not listen for would leave pages behind.
+    #[test]
+    fn the_script_listens_for_every_kind_of_change() {
+        let script = std::str::from_utf8(SCRIPT.content).unwrap();
+        let listed = script.split_once("const KINDS = [").unwrap().1;
+        let listed = listed.split_once(']').unwrap().0;
+        for kind in every_kind() {
+            let name = serde_json::to_value(kind).unwrap()["type"].to_string();
+            assert!(listed.contains(&name), "{name} is not in {listed}");
+        }
+    }
+
+    fn every_kind() -> Vec<EventKind> {
+        let text = String::new;
+        let object = ObjectRef {
+            name: text(),
+            namespace: text(),
+            uid: text(),
+        };
+        let report = Report {
+            at: jiff::Timestamp::UNIX_EPOCH,
+            sequence: None,
+            status: text(),
+            message: None,
+            progress: None,
+        };
+        let kinds = vec![
+            EventKind::Recorded,
+            EventKind::Created { object },
+            EventKind::Phase {
+                from: Phase::Pending,
+                to: Phase::Running,
+                reason: None,
+                message: None,
+            },
+            EventKind::ContainerStarted {
+                pod: text(),
+                container: text(),
+            },
+            EventKind::ContainerEnded {
+                pod: text(),
+                container: text(),
+                exit_code: 0,
+                reason: text(),
+            },
+            EventKind::Report {
+                report,
+                late: false,
+                after_end: false,
+            },
+            EventKind::CancelRequested { by: None },
+            EventKind::Disputed { disputed: true },
+            EventKind::LogKept,
+            EventKind::ObjectDeleted,
+            EventKind::Deleted,
+        ];
+        for kind in &kinds {
+            // A new kind does not compile here: add it above and to the script.
+            match kind {
+                EventKind::Recorded
+                | EventKind::Created { .. }
+                | EventKind::Phase { .. }
+                | EventKind::ContainerStarted { .. }
+                | EventKind::ContainerEnded { .. }
+                | EventKind::Report { .. }
+                | EventKind::CancelRequested { .. }
+                | EventKind::Disputed { .. }
+                | EventKind::LogKept
+                | EventKind::ObjectDeleted
+                | EventKind::Deleted => {}
+            }
+        }
+        kinds
+    }
+
+    #[test]
+    fn no_asset_names_another_host() {
+        for asset in [&*STYLE, &*SCRIPT] {
+            let text = std::str::from_utf8(asset.content).unwrap();
+            assert!(
+                !text.contains("//") || !text.contains("http"),
+                "{}",
+                asset.name
+            );
+        }
+    }
+}

@@ -1,0 +1,413 @@
+// The one script of the dashboard. Every page works without it; with it a page stays true by itself: when the stream
+// of changes says that something happened, the page's own address is fetched again and the parts marked `data-live`
+// take over what is new. So the server alone knows how a job looks, which jobs a view holds and in which order, and a
+// missed, doubled or late event can never show a wrong state.
+"use strict";
+
+(() => {
+  const $ = (id) => document.getElementById(id);
+  const body = document.body;
+
+  // ---- Times: in the reader's zone on hover, and true as time goes by ----
+
+  const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "long" });
+  const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
+
+  function age(seconds, date) {
+    if (seconds < 5) return "just now";
+    if (seconds < 60) return `${seconds} s ago`;
+    if (seconds < 3600) return `${Math.floor(seconds / 60)} min ago`;
+    if (seconds < 86400) return `${Math.floor(seconds / 3600)} h ago`;
+    if (seconds < 2592000) return `${Math.floor(seconds / 86400)} d ago`;
+    return date.toISOString().slice(0, 10);
+  }
+
+  function span(s) {
+    if (s < 10) return `${Math.max(0, s).toFixed(1)} s`;
+    s = Math.floor(s);
+    if (s < 60) return `${s} s`;
+    if (s < 3600) return `${Math.floor(s / 60)} min ${s % 60} s`;
+    if (s < 86400) return `${Math.floor(s / 3600)} h ${Math.floor((s % 3600) / 60)} min`;
+    return `${Math.floor(s / 86400)} d ${Math.floor((s % 86400) / 3600)} h`;
+  }
+
+  function tell(root) {
+    const now = Date.now();
+    for (const time of root.querySelectorAll("time[datetime]")) {
+      const date = new Date(time.dateTime);
+      if (Number.isNaN(date.getTime())) continue;
+      const kind = time.dataset.as;
+      const seconds = (now - date) / 1000;
+      const words = kind === "clock" ? clock.format(date) : kind === "span" ? span(seconds) : age(Math.floor(seconds), date);
+      if (time.textContent !== words) time.textContent = words;
+      const title = exact.format(date);
+      if (time.title !== title) time.title = title;
+    }
+  }
+
+  tell(document);
+  setInterval(() => { if (!document.hidden) tell(document); }, 1000);
+
+  // ---- Taking over what is new ----
+
+  // What a part shows, apart from times that only go by and from what this script has done to it.
+  const shown = (element) => element.outerHTML.replace(/(<time[^>]*>)[^<]*/g, "$1").replace(/ (open|data-new)=""(?=[ >])/g, "");
+
+  function keep(from, to) {
+    for (const old of from.querySelectorAll("details[open][id]")) {
+      const next = to.querySelector(`#${CSS.escape(old.id)}`);
+      if (next) next.open = true;
+    }
+  }
+
+  // Puts `next` in the place of `old`, with the focus and what was opened by hand.
+  function replace(old, next) {
+    const active = old.contains(document.activeElement) ? document.activeElement : null;
+    const scroll = [...old.querySelectorAll("pre")].map((pre) => [pre.scrollTop, pre.scrollLeft]);
+    keep(old, next);
+    old.replaceWith(next);
+    [...next.querySelectorAll("pre")].forEach((pre, i) => { if (scroll[i]) [pre.scrollTop, pre.scrollLeft] = scroll[i]; });
+    if (!active) return;
+    const same = active.id ? $(active.id) : [...next.querySelectorAll(active.tagName)].find((it) => it.getAttribute("href") === active.getAttribute("href") && it.textContent === active.textContent);
+    if (same) same.focus({ preventScroll: true });
+  }
+
+  // Brings a list with an ID on every entry up to date: each entry is there once, in the order of the new list.
+  function takeList(list, next) {
+    const known = new Map([...list.children].map((child) => [child.id, child]));
+    const fresh = [];
+    let place = list.firstElementChild;
+    for (const child of [...next.children]) {
+      const old = known.get(child.id);
+      known.delete(child.id);
+      let now = old;
+      if (!old) {
+        now = child;
+        child.dataset.new = "";
+        fresh.push(child);
+      } else if (shown(old) !== shown(child)) {
+        if (place === old) place = child;
+        replace(old, child);
+        now = child;
+      }
+      if (now === place) place = place.nextElementSibling;
+      else list.insertBefore(now, place);
+    }
+    for (const gone of known.values()) gone.remove();
+    return fresh.length;
+  }
+
+  function take(page) {
+    tell(page);
+    let fresh = 0;
+    for (const part of document.querySelectorAll("[data-live]")) {
+      if (!part.isConnected || !part.id) continue;
+      const next = page.getElementById(part.id);
+      if (!next) continue;
+      const inner = part.querySelector("[data-live=list]");
+      if (part.dataset.live === "list") fresh += takeList(part, next);
+      else if (inner && page.getElementById(inner.id)) takeAround(part, next, inner);
+      else if (shown(part) !== shown(next)) {
+        if (next.dataset.told && next.dataset.told !== part.dataset.told) say(next.dataset.told);
+        replace(part, document.importNode(next, true));
+      }
+    }
+    if (page.title) document.title = page.title;
+    return fresh;
+  }
+
+  // A part that holds a list: its other children are replaced, the list itself is brought up to date by its own turn.
+  function takeAround(part, next, inner) {
+    for (const name of ["nav.pager"]) {
+      const old = part.querySelector(name);
+      const now = next.querySelector(name);
+      if (old && now) { if (shown(old) !== shown(now)) replace(old, now); } else if (old) old.remove();
+      else if (now) part.append(now);
+    }
+    return inner;
+  }
+
+  let lastSaid = 0;
+  function say(words) {
+    lastSaid = Date.now();
+    const told = $("told");
+    if (told) told.textContent = words;
+  }
+
+  // ---- Following the stream of changes ----
+
+  // The kinds of change that the stream names.
+  const KINDS = ["recorded", "created", "phase", "containerStarted", "containerEnded", "report", "cancelRequested", "disputed", "logKept", "objectDeleted", "deleted"];
+
+  const job = body.dataset.job;
+  const link = $("link");
+  let source = null;
+  let running = false;
+  let again = false;
+  let wait = 500;
+  let retry = 0;
+
+  function state(name, words) {
+    if (!link) return;
+    link.hidden = false;
+    if (link.dataset.state === name) return;
+    link.dataset.state = name;
+    link.textContent = words;
+  }
+
+  // One fetch at a time, and at most five a second however many events come: a flood of jobs costs no more than that.
+  async function refresh() {
+    if (running) { again = true; return; }
+    running = true;
+    const pause = new Promise((done) => setTimeout(done, 200));
+    try {
+      const answer = await fetch(location.href.split("#")[0], { headers: { Accept: "text/html", "Jobwright-Live": "1" }, credentials: "same-origin" });
+      if (answer.redirected && new URL(answer.url).pathname !== location.pathname) { location.assign(answer.url); return; }
+      if (answer.ok) {
+        const fresh = take(new DOMParser().parseFromString(await answer.text(), "text/html"));
+        if (fresh && !job && Date.now() - lastSaid > 10000) say(fresh === 1 ? "One new job" : `${fresh} new jobs`);
+      } else if (answer.status === 401) location.reload();
+      else if (job && answer.status === 404) { close(); state("gone", "Record deleted"); say("The record of this job was deleted"); }
+    } catch { setTimeout(() => { if (source) refresh(); }, 2000); }
+    await pause;
+    running = false;
+    if (again && !document.hidden && source) { again = false; refresh(); }
+  }
+
+  function close() {
+    clearTimeout(retry);
+    if (source) source.close();
+    source = null;
+  }
+
+  function open() {
+    close();
+    const own = new EventSource(`/api/v1/events${job ? `?job=${encodeURIComponent(job)}` : ""}`);
+    source = own;
+    own.onopen = () => { wait = 500; state("live", "Live"); refresh(); };
+    for (const kind of KINDS) own.addEventListener(kind, refresh);
+    own.onerror = () => {
+      if (source !== own) return;
+      state("waiting", "Reconnecting…");
+      // The browser tries again by itself, from the last event on, unless it was refused.
+      if (own.readyState !== EventSource.CLOSED) return;
+      close();
+      refresh();
+      retry = setTimeout(open, wait);
+      wait = Math.min(wait * 2, 10000);
+    };
+  }
+
+  if ("stream" in body.dataset && window.EventSource) {
+    open();
+    // A page that nobody sees holds no connection; it catches up when it is looked at again.
+    document.addEventListener("visibilitychange", () => { if (document.hidden) close(); else open(); });
+    addEventListener("pagehide", close);
+    addEventListener("pageshow", (event) => { if (event.persisted) open(); });
+  }
+
+  // ---- The log ----
+
+  const ESCAPE = /\x1b(?:\[([0-9;:?]*)([@-~])|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])/g;
+
+  // A line with its colours; every other control sequence is dropped.
+  function paint(text) {
+    const line = document.createDocumentFragment();
+    let style = new Set();
+    let at = 0;
+    const put = (part) => {
+      part = part.replace(/[\x00-\x08\x0b-\x1f\x7f]/g, "");
+      if (!part) return;
+      if (!style.size) { line.append(part); return; }
+      const span = document.createElement("span");
+      span.className = [...style].join(" ");
+      span.textContent = part;
+      line.append(span);
+    };
+    for (const match of text.matchAll(ESCAPE)) {
+      put(text.slice(at, match.index));
+      at = match.index + match[0].length;
+      if (match[2] !== "m") continue;
+      for (const code of (match[1] || "0").split(/[;:]/).map(Number)) {
+        const without = (kind) => { style = new Set([...style].filter((it) => it[0] !== kind)); };
+        if (code === 0) style = new Set();
+        else if (code >= 1 && code <= 4) style.add(`a${code}`);
+        else if (code === 22) { style.delete("a1"); style.delete("a2"); } else if (code === 23) style.delete("a3");
+        else if (code === 24) style.delete("a4");
+        else if ((code >= 30 && code <= 37) || (code >= 90 && code <= 97)) { without("f"); style.add(`f${code % 10}`); } else if (code === 39) without("f");
+      }
+    }
+    put(text.slice(at));
+    line.append("\n");
+    return line;
+  }
+
+  const log = document.querySelector("[data-log]");
+  const MOST = 5000;
+
+  function startLog() {
+    const note = $("log-state");
+    const follow = $("log-follow");
+    const wrap = $("log-wrap");
+    let following = true;
+    let lines = [];
+    let count = 0;
+    let dropped = 0;
+    let frame = 0;
+    let afresh = false;
+    let delay = 1000;
+
+    $("log-tools").hidden = false;
+    const setFollowing = (on) => {
+      following = on;
+      follow.setAttribute("aria-pressed", String(on));
+      note.textContent = on ? "" : "Paused";
+      if (!on) return;
+      draw();
+      log.scrollTop = log.scrollHeight;
+    };
+    follow.addEventListener("click", () => setFollowing(!following));
+    wrap.addEventListener("click", () => {
+      const on = log.classList.toggle("nowrap");
+      wrap.setAttribute("aria-pressed", String(!on));
+    });
+    // Scrolling up pauses; scrolling back to the end goes on.
+    log.addEventListener("scroll", () => {
+      const atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 24;
+      if (following !== atEnd && !frame) setFollowing(atEnd);
+    });
+
+    function draw() {
+      frame = 0;
+      if (!following || !lines.length) return;
+      if (afresh) { log.textContent = ""; count = 0; afresh = false; }
+      const block = document.createDocumentFragment();
+      for (const line of lines) {
+        const row = document.createElement("span");
+        row.append(paint(line));
+        block.append(row);
+      }
+      count += lines.length;
+      lines = [];
+      log.append(block);
+      while (count > MOST && log.firstChild) { log.firstChild.remove(); count -= 1; dropped += 1; }
+      note.textContent = dropped ? `The last ${count} lines; download for all` : "";
+      log.scrollTop = log.scrollHeight;
+    }
+
+    const add = (line) => {
+      lines.push(line);
+      if (lines.length > 2 * MOST) { dropped += lines.length - MOST; lines = lines.slice(-MOST); }
+      if (!frame) frame = requestAnimationFrame(draw);
+    };
+
+    async function read() {
+      let first = true;
+      try {
+        const answer = await fetch(`/api/v1/jobs/${encodeURIComponent(job)}/logs?follow=true&tail=${MOST}`, { headers: { Accept: "text/plain" }, credentials: "same-origin" });
+        if (answer.status === 404 || answer.status === 409) return "none";
+        if (!answer.ok || !answer.body) return "lost";
+        const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+        let rest = "";
+        for (;;) {
+          const { done, value } = await reader.read();
+          const parts = (rest + (value || "")).split("\n");
+          rest = parts.pop();
+          if (done && rest) parts.push(rest);
+          // What the page came with is in the stream too.
+          if (first && parts.length) { first = false; afresh = true; lines = []; dropped = 0; delay = 1000; }
+          parts.forEach(add);
+          if (done) return "ended";
+        }
+      } catch { return "lost"; }
+    }
+
+    async function run() {
+      for (;;) {
+        const result = await read();
+        const over = document.querySelector("[data-terminal]");
+        if (result === "ended" && over) return;
+        if (result === "none" && over) return;
+        await new Promise((done) => setTimeout(done, delay));
+        delay = Math.min(delay * 2, 5000);
+      }
+    }
+    run();
+  }
+
+  if (log && job && window.TextDecoderStream) startLog();
+
+  // ---- Copying ----
+
+  for (const code of document.querySelectorAll("[data-copy]")) {
+    if (!navigator.clipboard) break;
+    const holder = code.closest("section")?.querySelector("header .end") || code.closest("details");
+    if (!holder) continue;
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "low";
+    button.textContent = "Copy";
+    button.addEventListener("click", async () => {
+      const now = $("preview")?.querySelector("pre") || code;
+      await navigator.clipboard.writeText(now.textContent);
+      button.textContent = "Copied";
+      setTimeout(() => { button.textContent = "Copy"; }, 1500);
+    });
+    if (holder.tagName === "DETAILS") { const bar = document.createElement("div"); bar.className = "body"; bar.append(button); code.before(bar); } else holder.append(button);
+  }
+
+  // ---- Forms ----
+
+  document.querySelector("[data-filters]")?.addEventListener("submit", (event) => {
+    // Short addresses: what is empty is left out.
+    for (const field of event.target.elements) if (field.name && !field.value) field.disabled = true;
+  });
+  addEventListener("pageshow", () => { for (const field of document.querySelectorAll("[data-filters] :disabled")) field.disabled = false; });
+
+  // The menus that ask close by Escape, and when something else is clicked.
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape") return;
+    const open = document.querySelector("details.ask[open]");
+    if (open) { open.open = false; open.querySelector("summary").focus(); }
+  });
+  document.addEventListener("click", (event) => {
+    for (const open of document.querySelectorAll("details.ask[open]")) if (!open.contains(event.target)) open.open = false;
+  });
+
+  const form = $("form");
+  if (form) {
+    ($("wrongs") && form.querySelector("[aria-invalid=true]"))?.focus();
+
+    // A second click while the first one is on its way sends nothing; were it to, the token makes it the same launch.
+    let sent = false;
+    form.addEventListener("submit", (event) => {
+      if (event.submitter?.hasAttribute("formaction")) {
+        event.preventDefault();
+        preview(true);
+      } else if (sent) event.preventDefault();
+      else sent = true;
+    });
+    addEventListener("pageshow", () => { sent = false; });
+
+    let turn = 0;
+    let timer = 0;
+    async function preview(asked) {
+      const own = ++turn;
+      const note = $("preview-state");
+      note.textContent = "…";
+      try {
+        const answer = await fetch(form.dataset.preview, { method: "POST", body: new URLSearchParams(new FormData(form)), headers: { Accept: "text/html" }, credentials: "same-origin" });
+        const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+        if (own !== turn) return;
+        const next = page.getElementById("preview");
+        if (next && shown($("preview")) !== shown(next)) replace($("preview"), document.importNode(next, true));
+        note.textContent = next ? "live" : "no preview";
+        if (asked) $("preview").scrollIntoView({ block: "nearest" });
+      } catch {
+        if (own === turn) note.textContent = "no connection";
+      }
+    }
+    form.addEventListener("input", () => { clearTimeout(timer); timer = setTimeout(preview, 150, false); });
+    preview(false);
+  }
+})();

@@ -1,0 +1,88 @@
+//! The dashboard: pages that the server renders, which work without scripts and stay true by themselves with them.
+//!
+//! | room | what it holds |
+//! |---|---|
+//! | `view` | what the pages show, as plain values: pure functions |
+//! | `page` | the pages as HTML, one type for each file under `templates/` |
+//! | `jobs`, `templates`, `acts`, `index` | the handlers |
+//! | `sent` | a launch form that was sent, and what was wrong with it |
+//! | `assets` | stylesheet, script and icon |
+//!
+//! A new page is a template, its type in `page`, a view with its tests, and a handler with its line in [`router`].
+//! Text of jobs and workers reaches HTML through askama's escaping alone; `|safe` is used for the constant icons of
+//! the phases and nothing else.
+
+mod acts;
+mod assets;
+mod index;
+mod jobs;
+mod page;
+mod sent;
+mod templates;
+mod view;
+
+use axum::Router;
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::{get, post};
+
+pub use page::{login_page, problem_page};
+
+use super::fields::Pairs;
+use super::{ApiError, AppState, Caller};
+use page::Chrome;
+
+/// The pages and what belongs to them.
+pub fn router() -> Router<AppState> {
+    Router::new()
+        .route("/", get(jobs::list))
+        .route("/jobs", get(|| async { Redirect::permanent("/") }))
+        .route("/jobs/{id}", get(jobs::show))
+        .route("/jobs/{id}/cancel", post(acts::cancel))
+        .route("/jobs/{id}/delete", post(acts::delete))
+        .route(
+            "/jobs/{id}/rerun",
+            get(templates::show_again).post(templates::launch_again),
+        )
+        .route("/jobs/{id}/rerun/preview", post(templates::preview_again))
+        .route("/templates", get(templates::list))
+        .route("/templates/{name}", get(templates::show))
+        .route("/templates/{name}/launch", post(templates::launch))
+        .route("/templates/{name}/preview", post(templates::preview))
+        .route("/index", get(index::show))
+        .route("/assets/{name}", get(assets::serve))
+        .route("/favicon.ico", get(assets::favicon))
+}
+
+/// `/index` once more: with what was typed into its form, and what is wrong with that.
+pub(super) fn index_page(
+    app: &AppState,
+    caller: &Caller,
+    id: &str,
+    name: &str,
+    error: &ApiError,
+) -> Response {
+    let problem = error.problem();
+    match index::page(app, caller, id, name, Some(problem.detail)) {
+        Ok(page) => (problem.status, page).into_response(),
+        Err(error) => error.into_response(),
+    }
+}
+
+/// The frame of a page in this part of the site.
+fn chrome(at: &'static str, caller: &Caller) -> Chrome {
+    Chrome {
+        at,
+        menu: true,
+        signed_in: caller.name.clone(),
+    }
+}
+
+/// The pairs of a query or form.
+fn pairs(text: &[u8]) -> Result<Vec<(String, String)>, ApiError> {
+    Pairs::new(text)
+        .map(|pair| pair.map(|(name, value)| (name.into_owned(), value.into_owned())))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,13 @@
+//! What the pages show, as plain values: pure functions from records to words, addresses and looks. The templates
+//! under `templates/` put them into HTML and decide nothing.
+
+pub(crate) mod form;
+pub(crate) mod job;
+pub(crate) mod launch;
+pub(crate) mod list;
+pub(crate) mod log;
+pub(crate) mod phase;
+pub(crate) mod row;
+pub(crate) mod time;
+pub(crate) mod timeline;
+pub(crate) mod url;

@@ -1,0 +1,70 @@
+//! One job in a list.
+
+use jiff::Timestamp;
+
+use super::job::ran;
+use super::phase::PhaseLook;
+use super::time::{Span, When};
+use super::url;
+use crate::job::{JobView, Phase};
+
+/// A job as one row.
+#[derive(Debug, Clone)]
+pub(crate) struct Row {
+    pub(crate) id: String,
+    pub(crate) href: String,
+    /// The name, or else the ID: what a person calls the job.
+    pub(crate) title: String,
+    pub(crate) has_name: bool,
+    pub(crate) template: String,
+    pub(crate) template_href: String,
+    pub(crate) phase: PhaseLook,
+    pub(crate) reason: Option<String>,
+    pub(crate) message: Option<String>,
+    pub(crate) disputed: bool,
+    /// A cancellation was asked for, and the executor has not confirmed it yet.
+    pub(crate) cancelling: bool,
+    /// The worker's own words.
+    pub(crate) status: Option<String>,
+    /// How far the worker says it is; shown while the job is under way.
+    pub(crate) progress: Option<u8>,
+    pub(crate) created: When,
+    pub(crate) ran: Option<Span>,
+}
+
+impl Row {
+    pub(crate) fn new(job: &JobView, now: Timestamp) -> Self {
+        let ended = job.phase.is_terminal();
+        let report = job.report.as_ref();
+        Self {
+            id: job.id.to_string(),
+            href: url::job(&job.id),
+            title: title(job),
+            has_name: job.name.is_some(),
+            template: job.template.clone(),
+            template_href: url::template(&job.template),
+            phase: job.phase.into(),
+            reason: job.reason.clone().filter(|_| job.phase != Phase::Succeeded),
+            message: job.message.clone(),
+            disputed: job.disputed,
+            cancelling: job.cancel_requested && !ended,
+            status: report.map(|report| report.status.clone()),
+            progress: report.and_then(|report| report.progress).filter(|_| !ended),
+            created: When::new(job.created, now),
+            ran: ran(job, now),
+        }
+    }
+
+    /// The worker's words as the replaced system showed them: `-` as long as there are none.
+    pub(crate) fn words(&self) -> &str {
+        self.status.as_deref().unwrap_or("-")
+    }
+}
+
+/// What a person calls a job: its name, or else its ID.
+pub(crate) fn title(job: &JobView) -> String {
+    match &job.name {
+        Some(name) => name.to_string(),
+        None => job.id.to_string(),
+    }
+}
