@@ -12,6 +12,7 @@
 
 mod allow;
 mod check;
+mod collect;
 mod files;
 pub mod format;
 mod look;

@@ -108,10 +108,8 @@ fn put(value: &mut Value, mark: &str, parameter: &Parameter) {
     match value {
         Value::String(_) => *value = mark.into(),
         Value::Number(_) if parameter.secret => *value = mark.into(),
-        Value::Array(items) => {
-            if !parameter.schema.get("items").is_some_and(is_choice) {
-                items.iter_mut().for_each(|item| put(item, mark, parameter));
-            }
+        Value::Array(items) if !parameter.schema.get("items").is_some_and(is_choice) => {
+            items.iter_mut().for_each(|item| put(item, mark, parameter));
         }
         Value::Object(map) => map.values_mut().for_each(|item| put(item, mark, parameter)),
         _ => {}

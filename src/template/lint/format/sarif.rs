@@ -55,7 +55,7 @@ fn level(level: Level) -> &'static str {
 fn result(diagnostic: &Diagnostic, report: &Report) -> Value {
     let mut text = diagnostic.message.clone();
     for part in [&diagnostic.path, &diagnostic.help].into_iter().flatten() {
-        text.push_str("\n");
+        text.push('\n');
         text.push_str(part);
     }
     let index = RULES.iter().position(|rule| rule.name == diagnostic.rule);
