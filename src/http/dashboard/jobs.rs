@@ -129,6 +129,7 @@ async fn beside(app: &AppState, job: &Job) -> Beside {
         Ok::<_, ServiceError>(())
     };
     let log_note = match tokio::time::timeout(LOG_WAIT, reading).await {
+        Ok(Ok(())) if job.status.ended.is_some() => Some("Nothing was written.".to_owned()),
         Ok(Ok(())) => None,
         Ok(Err(ServiceError::NoLog(_))) if job.status.ended.is_some() => {
             Some("No line of its log was kept.".to_owned())

@@ -6,10 +6,11 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::http::dashboard::view::form::{Texts, Wrong, fields};
+use crate::http::dashboard::view::form::{Wrong, fields};
 use crate::http::dashboard::view::job::{Beside, History};
 use crate::http::dashboard::view::launch::{LaunchForm, Notice};
 use crate::http::dashboard::view::list::Filters;
+use crate::http::dashboard::view::texts::Texts;
 use crate::job::{
     Cancellation, Conclusion, ContainerState, ContainerStatus, Event, Evidence, Fact, Fingerprint,
     Intent, Job, JobView, ObjectRef, Phase, PodStatus, Refusal, Report, Snapshot, Status,
@@ -188,8 +189,8 @@ fn list(rows: Vec<Row>, query: &[(&str, &str)], any_jobs: bool) -> String {
         tabs: filters.tabs(&counts),
         templates: filters.templates(["hello", "nightly-report"]),
         spans: filters.spans(),
+        older: Some(filters.address_at("0123")).filter(|_| !rows.is_empty()),
         rows,
-        older: Some(filters.address_at("0123")),
         any_jobs,
         filters,
     };
@@ -350,6 +351,7 @@ fn both_sides_of_a_dispute_are_shown() {
 fn a_lost_job_is_explained() {
     let html = samples()[5].page();
     assert!(html.contains("nothing tells how it ended. It may have done all of its work"));
+    assert!(html.contains("Last seen running") && !html.contains("ran for"));
 }
 
 #[test]

@@ -3,8 +3,9 @@
 use axum::http::StatusCode;
 use serde_json::{Map, Value};
 
-use super::view::form::{Texts, Wrong, fields};
+use super::view::form::{Wrong, fields};
 use super::view::launch::{LaunchForm, Notice, Preview};
+use super::view::texts::Texts;
 use super::view::url;
 use crate::http::ApiError;
 use crate::job::{JobId, JobName};

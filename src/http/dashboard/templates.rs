@@ -11,8 +11,8 @@ use uuid::Uuid;
 
 use super::page::{LaunchHtml, TemplatesHtml};
 use super::sent::{Refused, Sent, refused};
-use super::view::form::Texts;
 use super::view::launch::{Card, LaunchForm, LaunchPage, Preview};
+use super::view::texts::Texts;
 use super::view::url;
 use super::{chrome, pairs};
 use crate::http::extract::{JobPath, MAX_BODY, NamePath, read_body};

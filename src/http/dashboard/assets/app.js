@@ -335,25 +335,24 @@
     run();
   }
 
-  if (log && job && window.TextDecoderStream) startLog();
+  // A job that ended without a line has nothing to follow.
+  const silent = log?.querySelector(".none") && document.querySelector("[data-terminal]");
+  if (log && job && !silent && window.TextDecoderStream) startLog();
 
   // ---- Copying ----
 
-  for (const code of document.querySelectorAll("[data-copy]")) {
+  for (const place of document.querySelectorAll("[data-copies]")) {
     if (!navigator.clipboard) break;
-    const holder = code.closest("section")?.querySelector("header .end") || code.closest("details");
-    if (!holder) continue;
     const button = document.createElement("button");
     button.type = "button";
     button.className = "low";
     button.textContent = "Copy";
     button.addEventListener("click", async () => {
-      const now = $("preview")?.querySelector("pre") || code;
-      await navigator.clipboard.writeText(now.textContent);
+      await navigator.clipboard.writeText($(place.dataset.copies).querySelector("pre")?.textContent || "");
       button.textContent = "Copied";
       setTimeout(() => { button.textContent = "Copy"; }, 1500);
     });
-    if (holder.tagName === "DETAILS") { const bar = document.createElement("div"); bar.className = "body"; bar.append(button); code.before(bar); } else holder.append(button);
+    place.append(button);
   }
 
   // ---- Forms ----

@@ -255,6 +255,7 @@ fn pods(job: &Job, now: Timestamp) -> Vec<Pod> {
     let Some(seen) = &job.status.seen else {
         return Vec::new();
     };
+    let over = job.status.ended.is_some();
     seen.pods
         .iter()
         .map(|(name, pod)| Pod {
@@ -266,13 +267,13 @@ fn pods(job: &Job, now: Timestamp) -> Vec<Pod> {
             containers: pod
                 .containers
                 .iter()
-                .map(|(name, status)| container(name, status, now))
+                .map(|(name, status)| container(name, status, over, now))
                 .collect(),
         })
         .collect()
 }
 
-fn container(name: &str, status: &ContainerStatus, now: Timestamp) -> Container {
+fn container(name: &str, status: &ContainerStatus, over: bool, now: Timestamp) -> Container {
     let blank = Container {
         name: name.to_owned(),
         init: status.init,
@@ -289,6 +290,12 @@ fn container(name: &str, status: &ContainerStatus, now: Timestamp) -> Container 
         ContainerState::Waiting { reason, message } => Container {
             reason: reason.clone(),
             message: message.clone(),
+            ..blank
+        },
+        // Nobody saw it end, so nobody knows how long it ran.
+        ContainerState::Running { .. } if over => Container {
+            state: "Last seen running",
+            colour: "grey",
             ..blank
         },
         ContainerState::Running { started } => Container {
