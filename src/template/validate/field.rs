@@ -99,6 +99,11 @@ impl<'a> Node<'a> {
             })
     }
 
+    /// Whether this map has an entry `key`, be it `null`.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.value.is_some_and(|v| v.get(key).is_some())
+    }
+
     pub(super) fn value(&self) -> Option<&'a Value> {
         self.value
     }

@@ -73,7 +73,8 @@ fn validate_generated_selector(spec: &Node<'_>, name: &str, out: &mut Findings) 
     let own = generated_labels(name);
     for (key, expected) in own {
         let label = labels.key(key);
-        if label.is_present() && label.str() != expected {
+        // A label of `null` is there, and empty.
+        if labels.has(key) && label.str() != expected {
             let said = if expected == UID {
                 "the UID that the Job is given"
             } else {

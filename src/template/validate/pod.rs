@@ -46,7 +46,7 @@ fn validate_metadata(
     let labels = metadata.get("labels");
     if let Some(name) = job_name.filter(|name| !name.is_empty()) {
         for key in ["batch.kubernetes.io/job-name", "job-name"] {
-            if !labels.key(key).is_present() {
+            if !labels.has(key) {
                 out.all_invalid(&labels_at, name, names::label_value(name));
             }
         }
