@@ -21,12 +21,16 @@ pub(super) struct BadAllow {
     pub(super) column: usize,
 }
 
+const MARK: &str = "# jobwright:";
 const FORM: &str = "write `# jobwright: allow(RULE) why this is fine here`";
 
 /// All such comments of a file.
 pub(super) fn read(source: &str) -> (Vec<Allow>, Vec<BadAllow>) {
     let mut allows = Vec::new();
     let mut bad = Vec::new();
+    if !source.contains(MARK) {
+        return (allows, bad);
+    }
     for (index, text) in source.lines().enumerate() {
         let Some((column, comment)) = directive(text) else {
             continue;
@@ -74,7 +78,6 @@ pub(super) fn read(source: &str) -> (Vec<Allow>, Vec<BadAllow>) {
 
 /// The part of a line after `# jobwright:`, and the column of the `#`.
 fn directive(line: &str) -> Option<(usize, &str)> {
-    const MARK: &str = "# jobwright:";
     let at = line.find(MARK)?;
     let before = &line[..at];
     // In YAML a comment begins a line or stands after white space.

@@ -174,25 +174,38 @@ impl Lint<'_, '_, '_> {
         };
         self.findings.runs += 1;
         let context = Context::example();
-        if let Err(error) = self.template.render(&checked, &context) {
-            error
-                .problems
-                .iter()
-                .for_each(|problem| self.findings.problem(problem, name));
-        }
-        // The rules look on even when the API server would refuse the manifest; secrets stay hidden.
         let values = checked.masked();
-        match self.template.fill_unchecked(values, &context) {
-            Ok(manifest) => {
-                let mut sights = look::plain(&manifest);
-                let (marks, marked, marked_context) = Marks::set(self.template, values, &context);
-                if let Ok(manifest) = self.template.fill_unchecked(&marked, &marked_context) {
-                    sights.extend(look::marked(&manifest, &marks));
-                }
-                self.sights(sights, values, &context, name);
+        let sights = match self.template.render(&checked, &context) {
+            Ok(rendered) => Ok(self.look(rendered.masked(), values, &context)),
+            // The rules look on even when the API server would refuse the manifest.
+            Err(error) => {
+                error
+                    .problems
+                    .iter()
+                    .for_each(|problem| self.findings.problem(problem, name));
+                let manifest = self.template.fill_unchecked(values, &context);
+                manifest.map(|manifest| self.look(&manifest, values, &context))
             }
+        };
+        match sights {
+            Ok(sights) => self.sights(sights, values, &context, name),
             Err(_) => self.findings.complete = false,
         }
+    }
+
+    /// What the rules see in a manifest, in which secrets are masked, and in the one with marks.
+    fn look(
+        &self,
+        manifest: &Value,
+        values: &Map<String, Value>,
+        context: &Context,
+    ) -> Vec<look::Sight> {
+        let mut sights = look::plain(manifest);
+        let (marks, values, context) = Marks::set(self.template, values, context);
+        if let Ok(manifest) = self.template.fill_unchecked(&values, &context) {
+            sights.extend(look::marked(&manifest, &marks));
+        }
+        sights
     }
 
     fn sights(

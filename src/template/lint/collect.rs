@@ -122,10 +122,7 @@ impl<'a> Findings<'a> {
 
     /// Takes a finding in, with the example that shows it.
     pub(super) fn note(&mut self, mut diagnostic: Diagnostic, example: Option<&str>) {
-        let partial = diagnostic
-            .file
-            .rsplit_once("partials/")
-            .map(|(_, file)| format!("partials/{file}"));
+        let partial = partial_of(&diagnostic.file);
         if let (Some(partial), Some(path), Some(line)) =
             (partial, &diagnostic.path, diagnostic.line)
         {
@@ -142,15 +139,7 @@ impl<'a> Findings<'a> {
 
     /// Applies the comments, and names the example where only some show a finding.
     pub(super) fn finish(mut self) -> Report {
-        let mut texts: BTreeMap<String, Arc<str>> = BTreeMap::new();
-        texts.insert(self.name_of(&self.own), self.source.into());
-        for (name, text) in self.partials {
-            texts.insert(
-                self.name_of(&format!("partials/{name}.yaml")),
-                Arc::clone(text),
-            );
-        }
-        self.apply_allows(&texts);
+        self.apply_allows();
         let runs = self.runs;
         let diagnostics: Vec<Diagnostic> = std::mem::take(&mut self.found)
             .into_iter()
@@ -161,16 +150,31 @@ impl<'a> Findings<'a> {
                 diagnostic
             })
             .collect();
-        texts.retain(|file, _| diagnostics.iter().any(|d| d.file == *file));
+        let sources = self.sources(&diagnostics);
         Report {
             templates: 1,
             diagnostics,
-            sources: texts,
+            sources,
         }
     }
 
+    /// The texts of the files that have findings.
+    fn sources(&self, diagnostics: &[Diagnostic]) -> BTreeMap<String, Arc<str>> {
+        let mut sources: BTreeMap<String, Arc<str>> = BTreeMap::new();
+        if diagnostics.is_empty() {
+            return sources;
+        }
+        sources.insert(self.name_of(&self.own), self.source.into());
+        for (name, text) in self.partials {
+            let file = self.name_of(&format!("partials/{name}.yaml"));
+            sources.insert(file, Arc::clone(text));
+        }
+        sources.retain(|file, _| diagnostics.iter().any(|d| d.file == *file));
+        sources
+    }
+
     /// Takes out what a comment in the template, or in the partial that is at fault, switches off.
-    fn apply_allows(&mut self, texts: &BTreeMap<String, Arc<str>>) {
+    fn apply_allows(&mut self) {
         let own = self.name_of(&self.own);
         let (allows, bad) = allow::read(self.source);
         for complaint in bad {
@@ -181,21 +185,20 @@ impl<'a> Findings<'a> {
             self.note(diagnostic, None);
         }
         let mut used = BTreeSet::new();
-        self.found.retain(|diagnostic, _| {
+        let mut found = std::mem::take(&mut self.found);
+        found.retain(|diagnostic, _| {
             if allows.iter().any(|allow| allow.rule == diagnostic.rule) {
                 used.insert(diagnostic.rule);
                 return false;
             }
-            let elsewhere = texts
-                .get(&diagnostic.file)
-                .filter(|_| diagnostic.file != own);
-            !elsewhere.is_some_and(|text| {
-                allow::read(text)
-                    .0
-                    .iter()
-                    .any(|allow| allow.rule == diagnostic.rule)
-            })
+            if diagnostic.file == own {
+                return true;
+            }
+            let partial = partial_of(&diagnostic.file).map(|file| self.text_of(&file));
+            let allows = partial.map(|text| allow::read(text).0).unwrap_or_default();
+            !allows.iter().any(|allow| allow.rule == diagnostic.rule)
         });
+        self.found = found;
         let complete = self.complete;
         for idle in allows
             .iter()
@@ -211,4 +214,10 @@ impl<'a> Findings<'a> {
             }
         }
     }
+}
+
+/// The partial's file within the folder, where a file is a partial.
+fn partial_of(file: &str) -> Option<String> {
+    file.rsplit_once("partials/")
+        .map(|(_, name)| format!("partials/{name}"))
 }
