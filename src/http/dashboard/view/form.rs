@@ -208,8 +208,9 @@ fn rule(of: &Value, required: bool) -> Option<String> {
     let falls_back = !required
         && !is_secret(of)
         && !matches!(kind(of), Kind::Check | Kind::Line("text") | Kind::Area);
-    if let Some(default) = shown("default").filter(|text| falls_back && !text.is_empty()) {
-        words.push(format!("When left empty: {}.", default.replace('\n', ", ")));
+    let brief = |text: &String| !text.is_empty() && text.lines().count() == 1;
+    if let Some(default) = shown("default").filter(|text| falls_back && brief(text)) {
+        words.push(format!("When left empty: {}.", default.trim_end()));
     }
     (!words.is_empty()).then(|| words.join(" "))
 }

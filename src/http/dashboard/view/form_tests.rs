@@ -205,7 +205,9 @@ fn a_form_from_known_values_gives_the_same_values_back() {
     });
     let schema = schema();
     let texts = Texts::of_values(&schema, known.as_object().unwrap());
-    let values = texts.values(&schema, |text| serde_json::from_str(text).ok());
+    let values = texts.values(&schema, |text| {
+        crate::template::yaml::read_object(text).ok()
+    });
     assert_eq!(values["limits"], known["limits"]);
     let list: Value = serde_json::from_str(values["to"].as_str().unwrap()).unwrap();
     assert_eq!(list, known["to"]);

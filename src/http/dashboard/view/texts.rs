@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use super::control::{Kind, is, is_secret, kind, properties, required};
+use crate::template::yaml;
 
 /// Before each parameter's name in the form, so that no parameter can be taken for one of the form's own fields.
 pub(crate) const PREFIX: &str = "p.";
@@ -101,7 +102,8 @@ pub(crate) fn text(value: &Value, of: &Value) -> String {
         Value::String(text) => text.clone(),
         Value::Null if is(of, "null") || value.is_null() => String::new(),
         Value::Array(items) => lines(items),
-        Value::Object(_) => serde_json::to_string_pretty(value).unwrap_or_default(),
+        Value::Object(map) if map.is_empty() => "{}".to_owned(),
+        Value::Object(_) => yaml::write(value),
         other => other.to_string(),
     }
 }
