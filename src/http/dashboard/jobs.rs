@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use axum::extract::{RawQuery, State};
 use axum::http::HeaderMap;
+use axum::response::Redirect;
 use futures_util::StreamExt;
 use jiff::Timestamp;
 
@@ -73,6 +74,14 @@ pub(super) async fn list(
     };
     let chrome = chrome("jobs", &caller);
     Ok(JobsHtml { chrome, list })
+}
+
+/// `GET /jobs`, which people guess from `/jobs/{id}`: the same view at its own address.
+pub(super) async fn list_from_jobs(RawQuery(query): RawQuery) -> Redirect {
+    match query {
+        None => Redirect::to("/"),
+        Some(query) => Redirect::to(&format!("/?{query}")),
+    }
 }
 
 /// `GET /jobs/{id}`.

@@ -22,7 +22,7 @@ mod templates;
 mod view;
 
 use axum::Router;
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 
 pub use page::{login_page, problem_page};
@@ -35,7 +35,7 @@ use page::Chrome;
 pub fn router() -> Router<AppState> {
     Router::new()
         .route("/", get(jobs::list))
-        .route("/jobs", get(|| async { Redirect::permanent("/") }))
+        .route("/jobs", get(jobs::list_from_jobs))
         .route("/jobs/{id}", get(jobs::show))
         .route("/jobs/{id}/cancel", post(acts::cancel))
         .route("/jobs/{id}/delete", post(acts::delete))

@@ -1,6 +1,6 @@
 //! The lists, the page of a job, and what is done from there.
 
-use axum::http::StatusCode;
+use axum::http::{Request, StatusCode};
 
 use super::{Site, value_of};
 use crate::job::Report;
@@ -111,6 +111,8 @@ async fn the_list_filters_counts_and_pages() {
     assert!(second.contains(">Newest</a>"));
     let found = site.get("/?q=job-07&template=task").await.html;
     assert_eq!(found.matches("<tr role=\"row\" id=").count(), 1);
+    let guessed = site.get("/jobs?q=job-07").await;
+    assert_eq!(guessed.location, "/?q=job-07");
     let none = site.get("/?phase=lost").await.html;
     assert!(none.contains("No job matches"));
     let odd = site.get("/?phase=ended&cursor=x").await;
@@ -183,4 +185,17 @@ async fn what_is_not_there_is_a_page_with_a_next_step() {
     assert_eq!(route.status, StatusCode::NOT_FOUND);
     assert!(route.html.contains("href=\"/templates\""));
     assert!(site.folder.path().exists());
+}
+
+/// The script fetches a page after every change: what it looks after itself, or never changes, is not made again.
+#[tokio::test]
+async fn a_page_that_is_brought_up_to_date_comes_without_log_and_manifest() {
+    let site = Site::new().await;
+    let id = site.launch("k1").await;
+    site.executor.exit(&id, 0, &["a line"]);
+    site.until_log_kept(&id).await;
+    let request = Request::get("/jobs/k1").header("jobwright-live", "1");
+    let live = site.send(request, String::new()).await.html;
+    assert!(live.contains("Succeeded") && live.contains("id=\"history\""));
+    assert!(!live.contains("a line") && !live.contains("kind: Job"));
 }
