@@ -252,16 +252,16 @@
     let following = true;
     let lines = [];
     let count = 0;
-    let dropped = 0;
     let frame = 0;
     let afresh = false;
     let delay = 1000;
 
     $("log-tools").hidden = false;
+    const remark = () => (count < MOST ? "" : `The last ${MOST} lines; the download has what there is`);
     const setFollowing = (on) => {
       following = on;
       follow.setAttribute("aria-pressed", String(on));
-      note.textContent = on ? "" : "Paused";
+      note.textContent = on ? remark() : "Paused";
       if (!on) return;
       draw();
       log.scrollTop = log.scrollHeight;
@@ -290,14 +290,14 @@
       count += lines.length;
       lines = [];
       log.append(block);
-      while (count > MOST && log.firstChild) { log.firstChild.remove(); count -= 1; dropped += 1; }
-      note.textContent = dropped ? `The last ${count} lines; download for all` : "";
+      while (count > MOST && log.firstChild) { log.firstChild.remove(); count -= 1; }
+      note.textContent = remark();
       log.scrollTop = log.scrollHeight;
     }
 
     const add = (line) => {
       lines.push(line);
-      if (lines.length > 2 * MOST) { dropped += lines.length - MOST; lines = lines.slice(-MOST); }
+      if (lines.length > 2 * MOST) lines = lines.slice(-MOST);
       if (!frame) frame = requestAnimationFrame(draw);
     };
 
@@ -315,7 +315,7 @@
           rest = parts.pop();
           if (done && rest) parts.push(rest);
           // What the page came with is in the stream too.
-          if (first && parts.length) { first = false; afresh = true; lines = []; dropped = 0; delay = 1000; }
+          if (first && parts.length) { first = false; afresh = true; lines = []; delay = 1000; }
           parts.forEach(add);
           if (done) return "ended";
         }
