@@ -1,3 +1,7 @@
 //! The worker as a program of its own.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    jobwright_worker::main(std::env::args_os())
+}
