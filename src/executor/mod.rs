@@ -4,6 +4,8 @@
 #[cfg(test)]
 pub(crate) mod fake;
 
+pub mod process;
+
 use std::fmt;
 use std::sync::Arc;
 

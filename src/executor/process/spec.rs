@@ -1,0 +1,402 @@
+//! Reads a manifest into what this executor runs, or lists every fault.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::{Container, EnvVar, PodSpec};
+use serde_json::Value;
+
+use super::expand::expand;
+use super::fields::{self, Fault};
+use super::image::{ImageMapping, Resolved, resolve};
+use super::progress::Limits;
+
+/// The most completions of one Job.
+const MOST_COMPLETIONS: u32 = 10_000;
+/// How many attempts may fail where a Job does not say, as in Kubernetes.
+const DEFAULT_BACKOFF_LIMIT: u32 = 6;
+
+/// A Job as this executor runs it.
+#[derive(Debug, Clone)]
+pub(super) struct JobSpec {
+    pub(super) limits: Limits,
+    pub(super) suspended: bool,
+    /// How long the Job may take as a whole.
+    pub(super) deadline: Option<Duration>,
+    pub(super) pod: PodTemplate,
+}
+
+/// What every pod of a Job is made from.
+#[derive(Debug, Clone)]
+pub(super) struct PodTemplate {
+    pub(super) init: Vec<ContainerSpec>,
+    pub(super) containers: Vec<ContainerSpec>,
+    /// Whether a failed container is started again in its pod.
+    pub(super) restart_on_failure: bool,
+    /// How long containers have to end after SIGTERM.
+    pub(super) grace: Duration,
+    labels: BTreeMap<String, String>,
+    annotations: BTreeMap<String, String>,
+}
+
+/// One container.
+#[derive(Debug, Clone)]
+pub(super) struct ContainerSpec {
+    pub(super) name: String,
+    program: Resolved,
+    args: Vec<String>,
+    env: Vec<(String, EnvSource)>,
+}
+
+#[derive(Debug, Clone)]
+enum EnvSource {
+    Value(String),
+    Field(PodField),
+}
+
+/// A field of a pod that an environment variable can take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum PodField {
+    Name,
+    Namespace,
+    Uid,
+    Node,
+    Label(String),
+    Annotation(String),
+}
+
+/// What is particular to one pod.
+#[derive(Debug, Clone)]
+pub(super) struct PodIdentity<'a> {
+    pub(super) job_name: &'a str,
+    pub(super) job_uid: &'a str,
+    pub(super) name: &'a str,
+    pub(super) namespace: &'a str,
+    pub(super) node: &'a str,
+    pub(super) index: Option<u32>,
+}
+
+/// A program with all that it is started with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Invocation {
+    /// The program; the one of Jobwright itself if there is none.
+    pub(super) program: Option<PathBuf>,
+    pub(super) arg0: Option<String>,
+    pub(super) args: Vec<String>,
+    pub(super) env: Vec<(String, String)>,
+}
+
+/// Reads a manifest. `grace` is for manifests that give none.
+pub(super) fn read(
+    manifest: &Value,
+    images: &[ImageMapping],
+    grace: Duration,
+) -> Result<JobSpec, Vec<Fault>> {
+    let mut faults = fields::check(manifest);
+    let job: Job = match serde_json::from_value(manifest.clone()) {
+        Ok(job) => job,
+        Err(error) => {
+            faults.push(("manifest".to_owned(), format!("is no Job: {error}")));
+            return Err(faults);
+        }
+    };
+    let mut reader = Reader { images, faults };
+    let spec = reader.job(job, grace);
+    match spec {
+        Some(spec) if reader.faults.is_empty() => Ok(spec),
+        _ => Err(reader.faults),
+    }
+}
+
+struct Reader<'a> {
+    images: &'a [ImageMapping],
+    faults: Vec<Fault>,
+}
+
+impl Reader<'_> {
+    fn fault(&mut self, path: impl Into<String>, message: impl Into<String>) {
+        self.faults.push((path.into(), message.into()));
+    }
+
+    fn job(&mut self, job: Job, grace: Duration) -> Option<JobSpec> {
+        let Some(spec) = job.spec else {
+            self.fault("spec", "is missing");
+            return None;
+        };
+        let completions = self.count("spec.completions", spec.completions, 1);
+        let parallelism = self.count("spec.parallelism", spec.parallelism, 1);
+        if spec.completions.is_none() && parallelism > 1 {
+            self.fault(
+                "spec.completions",
+                "is missing, and spec.parallelism is more than 1; the process executor runs a fixed number of completions, so give that number",
+            );
+        }
+        if completions > MOST_COMPLETIONS {
+            self.fault(
+                "spec.completions",
+                format!("is {completions}; the process executor runs at most {MOST_COMPLETIONS}"),
+            );
+        }
+        for (path, count) in [
+            ("spec.completions", completions),
+            ("spec.parallelism", parallelism),
+        ] {
+            if count == 0 {
+                self.fault(path, "is 0, so that nothing would ever run");
+            }
+        }
+        let indexed = match spec.completion_mode.as_deref() {
+            None | Some("NonIndexed") => false,
+            Some("Indexed") => true,
+            Some(other) => {
+                let message = format!("is {other:?}; expected `Indexed` or `NonIndexed`");
+                self.fault("spec.completionMode", message);
+                false
+            }
+        };
+        let deadline = spec.active_deadline_seconds;
+        let deadline = deadline.map(|it| self.seconds("spec.activeDeadlineSeconds", it));
+        let backoff_limit = self.count(
+            "spec.backoffLimit",
+            spec.backoff_limit,
+            DEFAULT_BACKOFF_LIMIT,
+        );
+        let metadata = spec.template.metadata.unwrap_or_default();
+        let Some(pod) = spec.template.spec else {
+            self.fault("spec.template.spec", "is missing");
+            return None;
+        };
+        let restart_on_failure = pod.restart_policy.as_deref() == Some("OnFailure");
+        if pod.restart_policy.is_none() {
+            self.fault(
+                "spec.template.spec.restartPolicy",
+                "is missing; a Job's pods restart `Never` or `OnFailure`",
+            );
+        }
+        let grace = match pod.termination_grace_period_seconds {
+            Some(given) => self.seconds("spec.template.spec.terminationGracePeriodSeconds", given),
+            None => grace,
+        };
+        let (init, containers) = self.containers(pod);
+        Some(JobSpec {
+            limits: Limits {
+                completions,
+                parallelism,
+                indexed,
+                backoff_limit,
+                restarts_in_place: restart_on_failure,
+                backoff: Duration::ZERO,
+            },
+            suspended: spec.suspend.unwrap_or(false),
+            deadline,
+            pod: PodTemplate {
+                init,
+                containers,
+                restart_on_failure,
+                grace,
+                labels: metadata.labels.unwrap_or_default(),
+                annotations: metadata.annotations.unwrap_or_default(),
+            },
+        })
+    }
+
+    fn count(&mut self, path: &str, given: Option<i32>, default: u32) -> u32 {
+        match given.map(u32::try_from) {
+            None => default,
+            Some(Ok(count)) => count,
+            Some(Err(_)) => {
+                self.fault(path, "is negative");
+                default
+            }
+        }
+    }
+
+    fn seconds(&mut self, path: &str, given: i64) -> Duration {
+        u64::try_from(given).map_or_else(
+            |_| {
+                self.fault(path, "is negative");
+                Duration::ZERO
+            },
+            Duration::from_secs,
+        )
+    }
+
+    fn containers(&mut self, pod: PodSpec) -> (Vec<ContainerSpec>, Vec<ContainerSpec>) {
+        if pod.containers.is_empty() {
+            self.fault("spec.template.spec.containers", "is empty");
+        }
+        let mut names = std::collections::BTreeSet::new();
+        let mut read = |list: &str, containers: Vec<Container>| -> Vec<ContainerSpec> {
+            let mut specs = Vec::new();
+            for (index, container) in containers.into_iter().enumerate() {
+                let path = format!("spec.template.spec.{list}[{index}]");
+                if !is_label(&container.name) {
+                    let message = format!(
+                        "is {:?}; expected 1 to 63 lower-case letters, digits and inner dashes",
+                        container.name
+                    );
+                    self.fault(format!("{path}.name"), message);
+                } else if !names.insert(container.name.clone()) {
+                    let message = format!("{:?} is the name of two containers", container.name);
+                    self.fault(format!("{path}.name"), message);
+                }
+                specs.extend(self.container(&path, container));
+            }
+            specs
+        };
+        let init = read("initContainers", pod.init_containers.unwrap_or_default());
+        let main = read("containers", pod.containers);
+        (init, main)
+    }
+
+    fn container(&mut self, path: &str, container: Container) -> Option<ContainerSpec> {
+        let command = container.command.unwrap_or_default();
+        let env: Vec<(String, EnvSource)> = container
+            .env
+            .unwrap_or_default()
+            .into_iter()
+            .enumerate()
+            .filter_map(|(index, var)| self.variable(&format!("{path}.env[{index}]"), var))
+            .collect();
+        let image = container.image.unwrap_or_default();
+        let args = container.args.unwrap_or_default();
+        for (field, words) in [("command", &command), ("args", &args)] {
+            if let Some(index) = words.iter().position(|word| word.contains('\0')) {
+                self.fault(
+                    format!("{path}.{field}[{index}]"),
+                    "holds a NUL character, which no argument can",
+                );
+            }
+        }
+        let program = match resolve(self.images, &image, &command) {
+            Ok(program) => program,
+            Err((field, message)) => {
+                self.fault(format!("{path}.{field}"), message);
+                return None;
+            }
+        };
+        Some(ContainerSpec {
+            name: container.name,
+            program,
+            args: command.into_iter().skip(1).chain(args).collect(),
+            env,
+        })
+    }
+
+    fn variable(&mut self, path: &str, var: EnvVar) -> Option<(String, EnvSource)> {
+        let value = var.value.unwrap_or_default();
+        if var.name.is_empty() || var.name.contains(['=', '\0']) {
+            let message = format!("is {:?}; expected a name without `=`", var.name);
+            self.fault(format!("{path}.name"), message);
+            return None;
+        }
+        if value.contains('\0') {
+            self.fault(
+                format!("{path}.value"),
+                "holds a NUL character, which no variable can",
+            );
+            return None;
+        }
+        let Some(reference) = var.value_from.and_then(|from| from.field_ref) else {
+            // Other references are faults already.
+            return Some((var.name, EnvSource::Value(value)));
+        };
+        match PodField::read(&reference.field_path) {
+            Some(field) => Some((var.name, EnvSource::Field(field))),
+            None => {
+                let message = format!(
+                    "is {:?}; the process executor knows metadata.name, .namespace, .uid, .labels['KEY'], .annotations['KEY'] and spec.nodeName",
+                    reference.field_path
+                );
+                self.fault(format!("{path}.valueFrom.fieldRef.fieldPath"), message);
+                None
+            }
+        }
+    }
+}
+
+/// Whether text is a DNS label, as names of containers are.
+fn is_label(text: &str) -> bool {
+    let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    (1..=63).contains(&text.len())
+        && text.bytes().all(inner)
+        && !text.starts_with('-')
+        && !text.ends_with('-')
+}
+
+impl PodField {
+    fn read(path: &str) -> Option<Self> {
+        let key = |prefix: &str| {
+            let inner = path.strip_prefix(prefix)?.strip_prefix("['")?;
+            inner.strip_suffix("']").map(str::to_owned)
+        };
+        match path {
+            "metadata.name" => Some(Self::Name),
+            "metadata.namespace" => Some(Self::Namespace),
+            "metadata.uid" => Some(Self::Uid),
+            "spec.nodeName" => Some(Self::Node),
+            _ => key("metadata.labels")
+                .map(Self::Label)
+                .or_else(|| key("metadata.annotations").map(Self::Annotation)),
+        }
+    }
+}
+
+impl PodTemplate {
+    fn value(&self, field: &PodField, pod: &PodIdentity<'_>) -> String {
+        let index = || pod.index.map(|index| index.to_string());
+        match field {
+            PodField::Name => pod.name.to_owned(),
+            PodField::Namespace => pod.namespace.to_owned(),
+            // A pod's name holds its object's, and an object its attempts' numbers: this is as unique as it is.
+            PodField::Uid => format!("{}.{}", pod.job_uid, pod.name),
+            PodField::Node => pod.node.to_owned(),
+            PodField::Label(key) | PodField::Annotation(key)
+                if key == "batch.kubernetes.io/job-completion-index" =>
+            {
+                index().unwrap_or_default()
+            }
+            PodField::Label(key) => match key.as_str() {
+                "job-name" | "batch.kubernetes.io/job-name" => pod.job_name.to_owned(),
+                "controller-uid" | "batch.kubernetes.io/controller-uid" => pod.job_uid.to_owned(),
+                key => self.labels.get(key).cloned().unwrap_or_default(),
+            },
+            PodField::Annotation(key) => self.annotations.get(key).cloned().unwrap_or_default(),
+        }
+    }
+
+    /// What to start for a container of a pod. `base` is the environment that every container has.
+    pub(super) fn invocation(
+        &self,
+        container: &ContainerSpec,
+        pod: &PodIdentity<'_>,
+        base: &[(String, String)],
+    ) -> Invocation {
+        let mut env: BTreeMap<String, String> = base.iter().cloned().collect();
+        env.insert("HOSTNAME".to_owned(), pod.name.to_owned());
+        if let Some(index) = pod.index {
+            env.insert("JOB_COMPLETION_INDEX".to_owned(), index.to_string());
+        }
+        for (name, source) in &container.env {
+            let value = match source {
+                EnvSource::Value(text) => expand(text, |name| env.get(name).map(String::as_str)),
+                EnvSource::Field(field) => self.value(field, pod),
+            };
+            env.insert(name.clone(), value);
+        }
+        let lookup = |name: &str| env.get(name).map(String::as_str);
+        let args = container.args.iter().map(|arg| expand(arg, lookup));
+        Invocation {
+            program: container.program.program.clone(),
+            arg0: container.program.arg0.clone(),
+            args: container.program.lead.iter().cloned().chain(args).collect(),
+            env: env.into_iter().collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "spec_tests.rs"]
+mod tests;
