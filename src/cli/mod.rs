@@ -18,6 +18,7 @@ pub mod reference;
 pub mod remote;
 pub mod show;
 pub mod sse;
+pub mod serve;
 pub mod store;
 pub mod table;
 
@@ -94,6 +95,7 @@ enum Command {
     Jobs(jobs::JobsArgs),
     Store(store::StoreArgs),
     Lint(lint::LintArgs),
+    Serve(serve::ServeArgs),
     Openapi(openapi::OpenapiArgs),
     Completions(completions::CompletionsArgs),
     Man(man::ManArgs),
@@ -126,6 +128,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Jobs(args) => jobs::run(args),
         Command::Store(args) => store::run(args),
         Command::Lint(args) => lint::run(args),
+        Command::Serve(args) => serve::run(args),
         Command::Openapi(args) => openapi::run(args),
         Command::Completions(args) => completions::run(args),
         Command::Man(args) => man::run(args),
