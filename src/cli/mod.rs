@@ -16,9 +16,9 @@ pub mod params;
 pub mod progress;
 pub mod reference;
 pub mod remote;
+pub mod serve;
 pub mod show;
 pub mod sse;
-pub mod serve;
 pub mod store;
 pub mod table;
 

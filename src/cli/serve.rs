@@ -246,7 +246,9 @@ pub fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
 /// Refuses what could only go wrong later.
 fn check(args: &ServeArgs) -> anyhow::Result<()> {
     if args.executor == ExecutorKind::Kubernetes {
-        bail!("the kubernetes executor is not part of this build; leave out --executor, or give --executor process");
+        bail!(
+            "the kubernetes executor is not part of this build; leave out --executor, or give --executor process"
+        );
     }
     if args.auth == AuthMode::None && !args.listen.ip().is_loopback() {
         bail!(
@@ -276,7 +278,11 @@ async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
     let executor = args.parts.open_executor(&store)?;
     let service = Service::start(Config::new(base.clone()), store, catalog, executor).await?;
 
-    let auth = Auth::new(mode, hosts(&args, &base), sessions(&service, address, &base));
+    let auth = Auth::new(
+        mode,
+        hosts(&args, &base),
+        sessions(&service, address, &base),
+    );
     let settings = Settings {
         default_template: args.default_template,
         max_streams: usize::from(args.max_streams),
@@ -297,7 +303,10 @@ async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
     let orderly = async {
         let cut = serving.await?;
         if cut > 0 {
-            tracing::warn!(connections = cut, "some connections took too long and were cut off");
+            tracing::warn!(
+                connections = cut,
+                "some connections took too long and were cut off"
+            );
         }
         service.shutdown().await;
         anyhow::Ok(ExitCode::SUCCESS)
@@ -415,7 +424,8 @@ impl Stop {
 }
 
 fn address(text: &str) -> Result<SocketAddr, String> {
-    let wrong = |problem: String| format!("{problem}; expected ADDRESS:PORT, such as 127.0.0.1:8080");
+    let wrong =
+        |problem: String| format!("{problem}; expected ADDRESS:PORT, such as 127.0.0.1:8080");
     let mut addresses = text
         .to_socket_addrs()
         .map_err(|error| wrong(error.to_string()))?;

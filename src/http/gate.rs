@@ -42,6 +42,7 @@ pub(super) async fn pass(State(app): State<AppState>, request: Request, next: Ne
         .unwrap_or_else(|panic| {
             span.in_scope(|| ApiError::internal(panic_text(&*panic)).into_response())
         });
+    let route = response.extensions_mut().remove::<MatchedPath>();
     if response.status() == StatusCode::METHOD_NOT_ALLOWED {
         response = not_allowed(&asked, &response);
     }
@@ -52,9 +53,19 @@ pub(super) async fn pass(State(app): State<AppState>, request: Request, next: Ne
     let took = started.elapsed();
     let status = response.status().as_u16();
     span.in_scope(|| tracing::debug!(status, took.ms = took.as_millis(), "answered"));
-    let route = asked.route.as_deref().unwrap_or("none");
+    let route = route.as_ref().map_or("none", MatchedPath::as_str);
     app.metrics
         .answered(method_label(&asked.method), route, status, took);
+    response
+}
+
+/// Says on the answer which route gave it, where the gate, which is outside of the router, can see it.
+pub(super) async fn note_route(request: Request, next: Next) -> Response {
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let mut response = next.run(request).await;
+    if let Some(route) = route {
+        response.extensions_mut().insert(route);
+    }
     response
 }
 
@@ -62,7 +73,6 @@ pub(super) async fn pass(State(app): State<AppState>, request: Request, next: Ne
 struct Asked {
     method: Method,
     path: String,
-    route: Option<String>,
     is_browser: bool,
 }
 
@@ -73,10 +83,6 @@ impl Asked {
         Self {
             method: request.method().clone(),
             path: path.to_owned(),
-            route: request
-                .extensions()
-                .get::<MatchedPath>()
-                .map(|matched| matched.as_str().to_owned()),
             is_browser: !api && accept::wants_html(request.headers()),
         }
     }

@@ -36,7 +36,7 @@ pub mod state;
 pub mod streams;
 
 use axum::Router;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
@@ -49,16 +49,21 @@ pub use state::{AppState, Settings};
 /// Every route, ready to be served.
 pub fn router(app: AppState) -> Router {
     let (described, _) = described_routes().split_for_parts();
-    let gated = described
+    let routes = described
         .route("/api/v1/openapi.json", get(openapi::show))
         .route("/metrics", get(metrics::show))
         .route("/login", get(auth::login::form).post(auth::login::sign_in))
         .route("/logout", post(auth::login::sign_out))
         .merge(dashboard::router())
         .fallback(routes::unknown)
+        .layer(from_fn(gate::note_route))
+        .with_state(app.clone());
+    // Around the router as a whole, so that the gate sees answers as they leave it, with the `Allow` of a wrong method.
+    let gated = Router::new()
+        .fallback_service(routes)
         .layer(from_fn_with_state(app.clone(), gate::pass));
     let (busy, _) = busy_routes().split_for_parts();
-    gated.merge(busy).with_state(app)
+    busy.with_state(app).merge(gated)
 }
 
 /// The routes that the description holds.

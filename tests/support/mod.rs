@@ -1,6 +1,10 @@
 //! A service of its own for each test: the real program, on a free port, with a folder of its own.
 
-#![allow(dead_code, unreachable_pub, reason = "every test binary uses a part of it")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "every test binary uses a part of it"
+)]
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
@@ -79,7 +83,7 @@ spec:
 "#;
 
 /// A template that does not load.
-pub const BROKEN: &str = "---\ntitle: Broken\n---\nkind: [\n";
+pub const BROKEN: &str = "---\ntitle: [\n---\nkind: Job\n";
 
 /// Folders and flags of a service that is not running (yet, or any more).
 pub struct Setup {
@@ -143,12 +147,7 @@ impl Setup {
     pub fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_jobwright"));
         command
-            .arg("serve")
-            .args(["--listen", "127.0.0.1:0", "--image", "busybox=/bin/sh"])
-            .arg("--data")
-            .arg(self.data())
-            .arg("--templates")
-            .arg(self.path().join("templates"))
+            .args(["serve", "--image", "busybox=/bin/sh"])
             .args(&self.args)
             .current_dir(self.path())
             .env("NO_COLOR", "1")
@@ -156,6 +155,17 @@ impl Setup {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
+        let templates = self.path().join("templates");
+        let usual = [
+            ("--listen", PathBuf::from("127.0.0.1:0")),
+            ("--data", self.data()),
+            ("--templates", templates),
+        ];
+        for (flag, value) in usual {
+            if !self.args.iter().any(|arg| arg == flag) {
+                command.arg(flag).arg(value);
+            }
+        }
         command
     }
 
@@ -454,7 +464,12 @@ impl TestApp {
         server_events(lines)
             .map(|event| event.data["job"].clone())
             .find(|job| wanted(job))
-            .unwrap_or_else(|| panic!("the stream ended: {}", self.get(&format!("/api/v1/jobs/{id}")).body))
+            .unwrap_or_else(|| {
+                panic!(
+                    "the stream ended: {}",
+                    self.get(&format!("/api/v1/jobs/{id}")).body
+                )
+            })
     }
 
     /// Waits for a phase.
