@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::support::{Setup, TestApp};
 
 /// A service that wants a token, and the token.
-pub fn with_token(setup: Setup) -> (Setup, String) {
+pub(crate) fn with_token(setup: Setup) -> (Setup, String) {
     let token = "correct horse battery staple";
     let digest = ring::digest::digest(&ring::digest::SHA256, token.as_bytes());
     let digest: String = digest
