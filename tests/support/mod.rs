@@ -453,6 +453,7 @@ impl TestApp {
                 return found;
             }
             assert!(begun.elapsed() < PATIENCE, "it did not come to pass");
+            #[expect(clippy::disallowed_methods, reason = "only for what no event tells")]
             thread::sleep(Duration::from_millis(5));
         }
     }
