@@ -169,6 +169,10 @@ fn open_sled(path: &Path, cache: u64) -> Result<sled::Db, StoreError> {
                             if patience > 0 && error.to_string().contains("acquire lock") =>
                         {
                             patience -= 1;
+                            #[expect(
+                                clippy::disallowed_methods,
+                                reason = "a file lock tells nobody when it is free"
+                            )]
                             thread::sleep(Duration::from_millis(20));
                         }
                         other => return Ok(other?),

@@ -31,12 +31,10 @@ pub(crate) fn locate(text: &str, path: &str) -> Option<(usize, usize)> {
                 frame.token = key.to_string();
             }
             note(&stack, &wanted, here, &mut best);
-        } else if is_node {
-            if let Some(frame) = stack.last_mut().filter(|frame| frame.list) {
-                frame.token = frame.index.to_string();
-                frame.index += 1;
-                note(&stack, &wanted, here, &mut best);
-            }
+        } else if is_node && let Some(frame) = stack.last_mut().filter(|frame| frame.list) {
+            frame.token = frame.index.to_string();
+            frame.index += 1;
+            note(&stack, &wanted, here, &mut best);
         }
         match event {
             Event::SequenceStart(..) => stack.push(Frame::new(true)),

@@ -83,10 +83,10 @@ impl<'t> Source<'t> {
                     blocks.push(blocks.last().map_or(1, |depth| depth + 1));
                 } else if tag.starts_with('/') {
                     blocks.pop();
-                } else if tag.starts_with("else ") || tag.starts_with('^') {
-                    if let Some(depth) = blocks.last_mut() {
-                        *depth += 1;
-                    }
+                } else if (tag.starts_with("else ") || tag.starts_with('^'))
+                    && let Some(depth) = blocks.last_mut()
+                {
+                    *depth += 1;
                 }
             } else if bytes[index..].starts_with(b"}}") {
                 inside = false;

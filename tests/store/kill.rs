@@ -74,6 +74,10 @@ fn what_was_acknowledged_survives_a_kill() {
         assert!(opened, "round {round}: the store does not open");
         let moment = Duration::from_millis(u64::from(round) * 37 % 211 + 1);
         let killer = std::thread::spawn(move || {
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "the moment itself is what is tried"
+            )]
             std::thread::sleep(moment);
             child.kill().unwrap();
             child.wait().unwrap();
