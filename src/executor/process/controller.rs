@@ -14,12 +14,9 @@ use super::Context;
 use super::disk::{self, End};
 use super::object::Object;
 use super::pod::Pod;
-use super::progress::{Attempt, Limits, Progress, Step};
+use super::progress::{Attempt, EndedAttempt, Failure, Limits, Progress, Step};
 use super::spec::JobSpec;
 use crate::job::Conclusion;
-
-/// An attempt that ended before this service started.
-pub(super) type EndedAttempt = (Attempt, bool, Timestamp);
 
 /// Runs an object to its end and records that.
 pub(super) async fn run(
@@ -63,19 +60,15 @@ impl Controller {
         spec: JobSpec,
         ended: Vec<EndedAttempt>,
     ) -> Self {
-        let mut progress = Progress::new(Limits {
+        let limits = Limits {
             backoff: context.config.backoff,
             ..spec.limits.clone()
-        });
-        for (attempt, succeeded, at) in ended {
-            progress.started(attempt);
-            progress.ended(attempt, succeeded, at);
-        }
+        };
         Self {
             context,
             object: Arc::clone(object),
             template: Arc::new(spec.pod.clone()),
-            progress,
+            progress: Progress::after(limits, &ended),
             pods: FuturesUnordered::new(),
             stop: CancellationToken::new(),
             restarts_left: Arc::new(AtomicU32::new(spec.limits.backoff_limit)),
@@ -96,7 +89,7 @@ impl Controller {
         loop {
             let wait = match self.progress.next(Timestamp::now()) {
                 Step::Complete(at) => return Conclusion::Complete { at },
-                Step::Failed(at) => return self.fail(at).await,
+                Step::Failed(failure, at) => return self.fail(failure, at).await,
                 Step::Start(attempt) => {
                     self.start(attempt);
                     continue;
@@ -142,15 +135,13 @@ impl Controller {
             .push(Box::pin(async move { (attempt, pod.run().await) }));
     }
 
-    async fn fail(&mut self, at: Timestamp) -> Conclusion {
+    async fn fail(&mut self, failure: Failure, at: Timestamp) -> Conclusion {
         self.stop_all().await;
+        let (reason, message) = describe(failure, &self.spec.limits);
         Conclusion::Failed {
             at,
-            reason: "BackoffLimitExceeded".to_owned(),
-            message: format!(
-                "more attempts failed than its backoffLimit of {} allows",
-                self.spec.limits.backoff_limit
-            ),
+            reason: reason.to_owned(),
+            message,
         }
     }
 
@@ -177,4 +168,28 @@ impl Controller {
 fn until(at: Timestamp) -> Duration {
     let wait = at.duration_since(Timestamp::now());
     Duration::try_from(wait).unwrap_or_default()
+}
+
+/// A failure in the words of Kubernetes' Job controller, and in a sentence.
+fn describe(failure: Failure, limits: &Limits) -> (&'static str, String) {
+    match failure {
+        Failure::BackoffLimit => (
+            "BackoffLimitExceeded",
+            format!(
+                "more attempts failed than its backoffLimit of {} allows",
+                limits.backoff_limit
+            ),
+        ),
+        Failure::MaxFailedIndexes => (
+            "MaxFailedIndexesExceeded",
+            format!(
+                "more indexes failed than its maxFailedIndexes of {} allows",
+                limits.max_failed_indexes.unwrap_or_default()
+            ),
+        ),
+        Failure::FailedIndexes(count) => (
+            "FailedIndexes",
+            format!("{count} of its {} indexes failed", limits.completions),
+        ),
+    }
 }

@@ -31,6 +31,7 @@ use tokio::sync::{Semaphore, broadcast, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 use uuid::Uuid;
 
+pub use self::fields::field_reference;
 pub use self::guard::guard_main;
 pub use self::image::{ImageMapping, InvalidMapping};
 

@@ -7,11 +7,10 @@ use std::path::Path;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::controller::EndedAttempt;
 use super::disk::{self, End, ObjectRecord, StoredPod};
 use super::object::{next_revision, reference};
 use super::pod::terminated;
-use super::progress::Attempt;
+use super::progress::{Attempt, EndedAttempt, Progress, Step};
 use super::spec::{JobSpec, PodTemplate};
 use super::{ProcessConfig, spec};
 use crate::job::{Conclusion, ContainerStatus, PodStatus, Snapshot};
@@ -86,7 +85,7 @@ fn judge(
     // After a start of the machine, attempts may have run that are not on disk.
     let goes_on = spec.suspended || record.boot == disk::boot_id();
     match ended {
-        Some(ended) if goes_on || is_whole(&spec, &ended) => {
+        Some(ended) if goes_on || is_whole(&spec, &ended, now) => {
             Standing::GoesOn(Box::new(spec), ended)
         }
         _ => Standing::Lost(now),
@@ -94,10 +93,9 @@ fn judge(
 }
 
 /// Whether attempts on disk alone tell how an object ended.
-fn is_whole(spec: &JobSpec, ended: &[EndedAttempt]) -> bool {
-    let count = |wanted| ended.iter().filter(|it| it.1 == wanted).count();
-    count(true) >= spec.limits.completions as usize
-        || count(false) > spec.limits.backoff_limit as usize
+fn is_whole(spec: &JobSpec, ended: &[EndedAttempt], now: Timestamp) -> bool {
+    let step = Progress::after(spec.limits.clone(), ended).next(now);
+    matches!(step, Step::Complete(_) | Step::Failed(..))
 }
 
 /// How a pod ended, if all that is needed to tell is on disk.

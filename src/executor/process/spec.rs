@@ -158,11 +158,26 @@ impl Reader<'_> {
         };
         let deadline = spec.active_deadline_seconds;
         let deadline = deadline.map(|it| self.seconds("spec.activeDeadlineSeconds", it));
-        let backoff_limit = self.count(
-            "spec.backoffLimit",
-            spec.backoff_limit,
-            DEFAULT_BACKOFF_LIMIT,
-        );
+        let per_index = spec
+            .backoff_limit_per_index
+            .map(|it| self.count("spec.backoffLimitPerIndex", Some(it), 0));
+        let default = per_index.map_or(DEFAULT_BACKOFF_LIMIT, |_| u32::MAX);
+        let backoff_limit = self.count("spec.backoffLimit", spec.backoff_limit, default);
+        let max_failed_indexes = spec
+            .max_failed_indexes
+            .map(|it| self.count("spec.maxFailedIndexes", Some(it), 0));
+        if per_index.is_some() && !indexed {
+            self.fault(
+                "spec.backoffLimitPerIndex",
+                "needs completionMode `Indexed`",
+            );
+        }
+        if max_failed_indexes.is_some() && per_index.is_none() {
+            self.fault(
+                "spec.maxFailedIndexes",
+                "needs spec.backoffLimitPerIndex as well",
+            );
+        }
         let metadata = spec.template.metadata.unwrap_or_default();
         let Some(pod) = spec.template.spec else {
             self.fault("spec.template.spec", "is missing");
@@ -173,6 +188,12 @@ impl Reader<'_> {
             self.fault(
                 "spec.template.spec.restartPolicy",
                 "is missing; a Job's pods restart `Never` or `OnFailure`",
+            );
+        }
+        if restart_on_failure && per_index.is_some() {
+            self.fault(
+                "spec.backoffLimitPerIndex",
+                "needs restartPolicy `Never`, as in Kubernetes",
             );
         }
         let grace = match pod.termination_grace_period_seconds {
@@ -186,6 +207,8 @@ impl Reader<'_> {
                 parallelism,
                 indexed,
                 backoff_limit,
+                backoff_limit_per_index: per_index,
+                max_failed_indexes,
                 restarts_in_place: restart_on_failure,
                 backoff: Duration::ZERO,
             },

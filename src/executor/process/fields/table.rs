@@ -1,33 +1,7 @@
-//! Which fields of a Job the process executor honours, which it leaves aside, and which it refuses.
-//!
-//! The rule behind the table: a field that changes what the job does is honoured or refused. A field that only takes
-//! something away from a container (rights, memory, a writable root), or that only says where a container may run,
-//! is left aside, because there is no container here; a field that asks for more is refused. Every field that is not
-//! in the table is refused.
+//! The table itself: one entry a field, object by object.
 
-use serde_json::Value;
-
-/// What is done with a field.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Rule {
-    /// It has its effect.
-    Honoured,
-    /// It is left aside, because of this.
-    Ignored(&'static str),
-    /// It has its effect if it has one of these values (as JSON), else it is refused with this advice.
-    Only(&'static [&'static str], &'static str),
-    /// It is refused, with this advice.
-    Refused(&'static str),
-    /// An object with these fields.
-    Object(Fields),
-    /// A list of objects with these fields.
-    Each(Fields),
-}
-
-/// Fields by name.
-pub(super) type Fields = &'static [(&'static str, Rule)];
-
-use Rule::{Each, Honoured, Ignored, Object, Only, Refused};
+use super::Fields;
+use super::Rule::{Each, Honoured, Ignored, Object, Only, Refused};
 
 const CONFINES: &str =
     "it only takes rights from a container, and a process has those of the service";
@@ -346,10 +320,7 @@ const METADATA: Fields = &[
 const SPEC: Fields = &[
     ("activeDeadlineSeconds", Honoured),
     ("backoffLimit", Honoured),
-    (
-        "backoffLimitPerIndex",
-        Refused("attempts are counted over all indexes here; use backoffLimit"),
-    ),
+    ("backoffLimitPerIndex", Honoured),
     ("completionMode", Honoured),
     ("completions", Honoured),
     (
@@ -360,10 +331,7 @@ const SPEC: Fields = &[
         "manualSelector",
         Refused("pods are never selected by labels here; remove it"),
     ),
-    (
-        "maxFailedIndexes",
-        Refused("attempts are counted over all indexes here; use backoffLimit"),
-    ),
+    ("maxFailedIndexes", Honoured),
     ("parallelism", Honoured),
     (
         "podFailurePolicy",
@@ -396,182 +364,3 @@ pub(super) const JOB: Fields = &[
     ("metadata", Object(METADATA)),
     ("spec", Object(SPEC)),
 ];
-
-/// A field's path and what is wrong with it.
-pub(super) type Fault = (String, String);
-
-/// Lists every field of a manifest that is neither honoured nor rightly left aside.
-pub(super) fn check(manifest: &Value) -> Vec<Fault> {
-    let mut faults = Vec::new();
-    check_object("", manifest, JOB, &mut faults);
-    faults
-}
-
-fn check_object(path: &str, value: &Value, fields: Fields, faults: &mut Vec<Fault>) {
-    let Value::Object(object) = value else {
-        faults.push((path.to_owned(), "expected an object".to_owned()));
-        return;
-    };
-    for (key, value) in object.iter().filter(|(_, value)| asks_for_something(value)) {
-        let path = if path.is_empty() {
-            key.clone()
-        } else {
-            format!("{path}.{key}")
-        };
-        let rule = fields
-            .iter()
-            .find(|(name, _)| name == key)
-            .map(|(_, rule)| rule);
-        check_field(path, value, rule, faults);
-    }
-}
-
-fn check_field(path: String, value: &Value, rule: Option<&Rule>, faults: &mut Vec<Fault>) {
-    let refusal = match rule {
-        Some(Honoured | Ignored(_)) => return,
-        Some(Object(fields)) => return check_object(&path, value, fields, faults),
-        Some(Each(fields)) => {
-            let Value::Array(items) = value else {
-                faults.push((path, "expected a list".to_owned()));
-                return;
-            };
-            for (index, item) in items.iter().enumerate() {
-                check_object(&format!("{path}[{index}]"), item, fields, faults);
-            }
-            return;
-        }
-        Some(Only(values, _)) if values.contains(&value.to_string().as_str()) => return,
-        Some(Only(_, advice)) => {
-            format!("{value} cannot be honoured by the process executor: {advice}")
-        }
-        Some(Refused(advice)) => format!("cannot be honoured by the process executor: {advice}"),
-        None => "is unknown to the process executor; remove it, or run this job on Kubernetes"
-            .to_owned(),
-    };
-    faults.push((path, refusal));
-}
-
-/// `null`, `{}` and `[]` say no more than a missing field.
-fn asks_for_something(value: &Value) -> bool {
-    match value {
-        Value::Null => false,
-        Value::Array(items) => !items.is_empty(),
-        Value::Object(fields) => !fields.is_empty(),
-        _ => true,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    fn job(pod: Value) -> Value {
-        json!({"apiVersion": "batch/v1", "kind": "Job", "spec": {"template": {"spec": pod}}})
-    }
-
-    #[test]
-    fn a_hardened_pod_is_run_as_it_is() {
-        let faults = check(&job(json!({
-            "restartPolicy": "Never",
-            "automountServiceAccountToken": false,
-            "securityContext": {"runAsNonRoot": true, "seccompProfile": {"type": "RuntimeDefault"}},
-            "volumes": [],
-            "containers": [{
-                "name": "main",
-                "image": "busybox:1",
-                "resources": {"limits": {"memory": "64Mi"}, "requests": {"cpu": "10m"}},
-                "securityContext": {"allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]}},
-                "ports": [{"containerPort": 80}],
-            }],
-        })));
-        assert_eq!(faults, []);
-    }
-
-    #[test]
-    fn what_would_change_the_job_is_refused_with_its_path() {
-        let faults = check(&job(json!({
-            "volumes": [{"name": "v", "emptyDir": {}}],
-            "serviceAccountName": "robot",
-            "mystery": 1,
-            "containers": [{
-                "name": "main",
-                "volumeMounts": [{"name": "v", "mountPath": "/v"}],
-                "env": [{"name": "A", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}}],
-                "securityContext": {"privileged": true, "capabilities": {"add": ["SYS_ADMIN"]}},
-                "tty": true,
-            }],
-        })));
-        let paths: Vec<&str> = faults.iter().map(|(path, _)| path.as_str()).collect();
-        let pod = "spec.template.spec";
-        let expected = [
-            "containers[0].env[0].valueFrom.secretKeyRef",
-            "containers[0].securityContext.capabilities.add",
-            "containers[0].securityContext.privileged",
-            "containers[0].tty",
-            "containers[0].volumeMounts",
-            "mystery",
-            "serviceAccountName",
-            "volumes",
-        ]
-        .map(|path| format!("{pod}.{path}"));
-        assert_eq!(paths, expected);
-        assert!(
-            faults
-                .iter()
-                .all(|(_, message)| message.contains("process executor"))
-        );
-    }
-
-    /// The table of the reference page; it is compared with the page, so that neither can change alone.
-    fn table(path: &str, fields: Fields, rows: &mut Vec<String>) {
-        for (name, rule) in fields {
-            let path = if path.is_empty() {
-                (*name).to_owned()
-            } else {
-                format!("{path}.{name}")
-            };
-            let (word, text) = match rule {
-                Honoured => ("honoured", String::new()),
-                Ignored(why) => ("left aside", (*why).to_owned()),
-                Refused(advice) => ("refused", (*advice).to_owned()),
-                Only(values, advice) => {
-                    let values: Vec<String> = values.iter().map(|it| format!("`{it}`")).collect();
-                    ("limited", format!("only {}: {advice}", values.join(", ")))
-                }
-                Object(fields) => {
-                    table(&path, fields, rows);
-                    continue;
-                }
-                Each(fields) => {
-                    table(&format!("{path}[]"), fields, rows);
-                    continue;
-                }
-            };
-            rows.push(format!("| `{path}` | {word} | {text} |\n"));
-        }
-    }
-
-    #[test]
-    fn the_reference_page_shows_this_table() {
-        let mut rows = Vec::new();
-        table("", JOB, &mut rows);
-        let page =
-            std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/process-executor.md");
-        let text = std::fs::read_to_string(&page).unwrap();
-        const HEAD: &str = "| field | | |\n|---|---|---|\n";
-        let (before, after) = text.split_once(HEAD).unwrap();
-        let shown: Vec<String> = after
-            .lines()
-            .take_while(|line| line.starts_with('|'))
-            .map(|line| format!("{line}\n"))
-            .collect();
-        if std::env::var_os("INSTA_UPDATE").is_some_and(|it| it == "always") {
-            let rest = &after[shown.concat().len()..];
-            std::fs::write(&page, format!("{before}{HEAD}{}{rest}", rows.concat())).unwrap();
-        } else {
-            assert_eq!(shown, rows, "run this test with INSTA_UPDATE=always");
-        }
-    }
-}
