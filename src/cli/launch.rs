@@ -37,7 +37,7 @@ pub struct LaunchArgs {
 }
 
 /// A job name from the command line, checked before it is sent.
-fn job_name(text: &str) -> Result<String, String> {
+pub fn job_name(text: &str) -> Result<String, String> {
     match text.parse::<JobName>() {
         Ok(name) => Ok(name.into()),
         Err(error) => Err(error.to_string()),

@@ -5,7 +5,9 @@
 
 pub mod client;
 pub mod completions;
+pub mod diff;
 pub mod failure;
+pub mod folder;
 pub mod follow;
 pub mod jobs;
 pub mod launch;
@@ -16,11 +18,13 @@ pub mod params;
 pub mod progress;
 pub mod reference;
 pub mod remote;
+pub mod render;
 pub mod serve;
 pub mod show;
 pub mod sse;
 pub mod store;
 pub mod table;
+pub mod templates;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -94,6 +98,8 @@ enum Colour {
 enum Command {
     Jobs(jobs::JobsArgs),
     Store(store::StoreArgs),
+    Render(render::RenderArgs),
+    Templates(templates::TemplatesArgs),
     Lint(lint::LintArgs),
     Serve(serve::ServeArgs),
     Openapi(openapi::OpenapiArgs),
@@ -127,6 +133,8 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Jobs(args) => jobs::run(args),
         Command::Store(args) => store::run(args),
+        Command::Render(args) => render::run(args),
+        Command::Templates(args) => templates::run(args),
         Command::Lint(args) => lint::run(args),
         Command::Serve(args) => serve::run(args),
         Command::Openapi(args) => openapi::run(args),

@@ -3,7 +3,7 @@
 use insta::assert_snapshot;
 use serde_json::{Value, json};
 
-use crate::command_line::{jobwright, told};
+use crate::program::{jobwright, told};
 use crate::stub::{Reply, Stub};
 
 fn job(id: &str, phase: &str) -> Value {

@@ -2,35 +2,14 @@
 
 use std::io::Read;
 use std::net::TcpListener;
-use std::process::{Command, Output, Stdio};
+use std::process::{Output, Stdio};
 
 use insta::assert_snapshot;
 
-/// The program in an empty folder of its own, without any variable that steers it.
-pub(crate) fn jobwright(args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_jobwright"));
-    command.args(args).stdin(Stdio::null());
-    for (name, _) in std::env::vars() {
-        if name.starts_with("JOBWRIGHT_") || name == "NO_COLOR" || name == "CLICOLOR_FORCE" {
-            command.env_remove(name);
-        }
-    }
-    command
-}
+use crate::program::{jobwright, told};
 
 fn output(args: &[&str]) -> Output {
     jobwright(args).output().unwrap()
-}
-
-/// Exit code, stdout and stderr as one text.
-pub(crate) fn told(output: &Output) -> String {
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    format!(
-        "exit code {}\n--- stdout\n{}--- stderr\n{}",
-        output.status.code().unwrap(),
-        text(&output.stdout),
-        text(&output.stderr)
-    )
 }
 
 #[test]

@@ -7,3 +7,5 @@
 )]
 
 mod house;
+mod program;
+mod shipped_templates;
