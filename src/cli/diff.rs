@@ -147,7 +147,7 @@ mod tests {
                 lines
                     .iter()
                     .filter(|line| keep(line))
-                    .map(|Line::Same(text) | Line::Gone(text) | Line::New(text)| format!("{text}\n"))
+                    .map(|(Line::Same(text) | Line::Gone(text) | Line::New(text))| format!("{text}\n"))
                     .collect()
             };
             prop_assert_eq!(text(|line| !matches!(line, Line::New(_))), old);
