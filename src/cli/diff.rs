@@ -150,8 +150,8 @@ mod tests {
                     .map(|(Line::Same(text) | Line::Gone(text) | Line::New(text))| format!("{text}\n"))
                     .collect()
             };
-            prop_assert_eq!(text(|line| !matches!(line, Line::New(_))), old);
-            prop_assert_eq!(text(|line| !matches!(line, Line::Gone(_))), new);
+            prop_assert_eq!(text(|line| !matches!(line, Line::New(_))), old.clone());
+            prop_assert_eq!(text(|line| !matches!(line, Line::Gone(_))), new.clone());
         }
     }
 }
