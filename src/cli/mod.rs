@@ -12,6 +12,7 @@ pub mod follow;
 pub mod jobs;
 pub mod launch;
 pub mod lint;
+mod local;
 pub mod man;
 pub mod openapi;
 pub mod params;
@@ -19,6 +20,7 @@ pub mod progress;
 pub mod reference;
 pub mod remote;
 pub mod render;
+pub mod run;
 pub mod serve;
 pub mod show;
 pub mod sse;
@@ -96,12 +98,13 @@ enum Colour {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Serve(serve::ServeArgs),
+    Render(render::RenderArgs),
+    Lint(lint::LintArgs),
+    Templates(templates::TemplatesArgs),
+    Run(Box<run::RunArgs>),
     Jobs(jobs::JobsArgs),
     Store(store::StoreArgs),
-    Render(render::RenderArgs),
-    Templates(templates::TemplatesArgs),
-    Lint(lint::LintArgs),
-    Serve(serve::ServeArgs),
     Openapi(openapi::OpenapiArgs),
     Completions(completions::CompletionsArgs),
     Man(man::ManArgs),
@@ -131,12 +134,13 @@ fn parse(arguments: Vec<OsString>) -> Result<Cli, clap::Error> {
 
 fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
     match command {
+        Command::Serve(args) => serve::run(args),
+        Command::Render(args) => render::run(args),
+        Command::Lint(args) => lint::run(args),
+        Command::Templates(args) => templates::run(args),
+        Command::Run(args) => run::run(*args),
         Command::Jobs(args) => jobs::run(args),
         Command::Store(args) => store::run(args),
-        Command::Render(args) => render::run(args),
-        Command::Templates(args) => templates::run(args),
-        Command::Lint(args) => lint::run(args),
-        Command::Serve(args) => serve::run(args),
         Command::Openapi(args) => openapi::run(args),
         Command::Completions(args) => completions::run(args),
         Command::Man(args) => man::run(args),

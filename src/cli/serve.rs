@@ -181,7 +181,7 @@ enum AuthMode {
 
 /// How the log is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum LogFormat {
+pub(super) enum LogFormat {
     /// For people
     Text,
     /// A line of JSON each
@@ -231,7 +231,7 @@ impl PartsArgs {
 
 /// Serves until it is told to stop.
 pub fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
-    start_log(args.log_format);
+    start_log(args.log_format, DEFAULT_LOG);
     check(&args)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -386,8 +386,9 @@ fn sessions(service: &Service, address: SocketAddr, base: &str) -> Sessions {
     Sessions::new(&service.derive_key("browser sessions"), secure)
 }
 
-fn start_log(format: LogFormat) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_LOG));
+/// Starts the log on stderr; `default` says what it shows where `RUST_LOG` does not.
+pub(super) fn start_log(format: LogFormat, default: &str) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
     let colours = anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never;
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)

@@ -66,6 +66,12 @@ pub fn router(app: AppState) -> Router {
     busy.with_state(app).merge(gated)
 }
 
+/// The route of workers' reports alone, for who runs a job without serving anything else.
+pub fn callback_router(app: AppState) -> Router {
+    let (busy, _) = busy_routes().split_for_parts();
+    busy.with_state(app)
+}
+
 /// The routes that the description holds.
 fn described_routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::with_openapi(openapi::Description::openapi())
