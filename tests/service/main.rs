@@ -12,5 +12,6 @@ mod inputs;
 mod jobs;
 mod migration;
 mod operations;
+mod run;
 mod start;
 mod streams;
