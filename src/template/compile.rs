@@ -48,6 +48,23 @@ pub(crate) enum Depends {
     Length(Path),
 }
 
+/// Where a piece of text came from.
+#[derive(Debug, Clone)]
+pub(crate) struct Origin {
+    pub(crate) place: Place,
+    /// Columns that were added to the left of its lines.
+    pub(crate) indent: usize,
+}
+
+/// A piece of text in the tree. The address is only compared, never followed; the pieces do not
+/// move while the tree lives.
+#[derive(Debug)]
+pub(crate) struct Piece {
+    pub(crate) address: usize,
+    pub(crate) length: usize,
+    pub(crate) origin: Origin,
+}
+
 /// A rewritten template.
 #[derive(Debug)]
 pub(crate) struct Compiled {
@@ -55,9 +72,8 @@ pub(crate) struct Compiled {
     pub(crate) sites: Vec<Site>,
     /// Everything that the blocks depend on: same values, same text but for the holes.
     pub(crate) depends: Vec<Depends>,
-    /// Address and length of each piece of text in `ast`, with the place it came from. Only
-    /// compared, never followed; the pieces do not move while `ast` lives.
-    pub(crate) pieces: Vec<(usize, usize, Place)>,
+    /// Every piece of text in `ast`, by address.
+    pub(crate) pieces: Vec<Piece>,
     /// Parameters and settings that are used, by name.
     pub(crate) used: BTreeSet<(Root, String)>,
     /// Partials that are used, directly or not.
@@ -90,7 +106,7 @@ pub(crate) fn compile(
     if !compiler.problems.is_empty() {
         return Err(compiler.problems);
     }
-    compiler.pieces.sort_by_key(|(start, ..)| *start);
+    compiler.pieces.sort_by_key(|piece| piece.address);
     Ok(Compiled {
         ast,
         sites: compiler.sites,
@@ -106,7 +122,7 @@ struct Compiler<'s> {
     sites: Vec<Site>,
     problems: Vec<Problem>,
     depends: BTreeSet<Depends>,
-    pieces: Vec<(usize, usize, Place)>,
+    pieces: Vec<Piece>,
     used: BTreeSet<(Root, String)>,
     used_partials: BTreeSet<String>,
     /// The partials that are being put in, outermost first.
@@ -148,9 +164,14 @@ impl<'s> Compiler<'s> {
         match element {
             Element::RawString(text) => {
                 if !text.is_empty() {
-                    let place = source.text_place(at, &text);
-                    self.pieces
-                        .push((text.as_ptr() as usize, text.len(), place));
+                    self.pieces.push(Piece {
+                        address: text.as_ptr() as usize,
+                        length: text.len(),
+                        origin: Origin {
+                            place: source.text_place(at, &text),
+                            indent: source.indent(),
+                        },
+                    });
                     out.push(Element::RawString(text));
                 }
                 Ok(())

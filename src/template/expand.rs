@@ -14,7 +14,7 @@ use handlebars::{
 use ring::rand::{SecureRandom, SystemRandom};
 use serde_json::Value;
 
-use super::compile::{COND, Compiled, HOLE, ITEMS, Site};
+use super::compile::{COND, Compiled, HOLE, ITEMS, Origin, Piece, Site};
 use super::expr::{Data, truth};
 use super::limits::Limit;
 use super::problem::{Code, Place, Problem};
@@ -36,7 +36,7 @@ pub(crate) struct Expanded {
     pub(crate) text: String,
     pub(crate) holes: Vec<HoleRef>,
     pub(crate) token: Token,
-    pub(crate) origin: Vec<(usize, Place)>,
+    origin: Vec<(usize, Origin)>,
 }
 
 /// The digits that mark holes in one render.
@@ -101,7 +101,7 @@ pub(crate) fn expand(
     };
     let mut out = Text {
         buffer: String::with_capacity(4096),
-        pieces: trace.then_some(&compiled.pieces),
+        pieces: trace.then_some(compiled.pieces.as_slice()),
         origin: Vec::new(),
         full: false,
     };
@@ -157,7 +157,7 @@ impl Expanded {
         // Guard letters were put in afterwards.
         let offset = offset - self.guards_before(offset);
         let index = self.origin.partition_point(|(from, _)| *from <= offset);
-        let (from, place) = self.origin.get(index.checked_sub(1)?)?;
+        let (from, Origin { place, indent }) = self.origin.get(index.checked_sub(1)?)?;
         let unguarded = self.without_guards();
         let passed = unguarded.get(*from..offset)?;
         let lines = passed.matches('\n').count();
@@ -165,7 +165,9 @@ impl Expanded {
             Some(last) => Place {
                 file: place.file.clone(),
                 line: place.line + lines,
-                column: passed[last + 1..].chars().count() + 1,
+                column: (passed[last + 1..].chars().count() + 1)
+                    .saturating_sub(*indent)
+                    .max(1),
             },
             None => Place {
                 file: place.file.clone(),
@@ -411,8 +413,8 @@ impl HelperDef for ItemsHelper<'_> {
 /// Collects the text, up to the limit.
 struct Text<'a> {
     buffer: String,
-    pieces: Option<&'a Vec<(usize, usize, Place)>>,
-    origin: Vec<(usize, Place)>,
+    pieces: Option<&'a [Piece]>,
+    origin: Vec<(usize, Origin)>,
     full: bool,
 }
 
@@ -422,8 +424,8 @@ impl Output for Text<'_> {
             self.full = true;
             return Err(std::io::Error::other("too large"));
         }
-        if let Some(place) = self.pieces.and_then(|pieces| origin_of(pieces, piece)) {
-            self.origin.push((self.buffer.len(), place));
+        if let Some(origin) = self.pieces.and_then(|pieces| origin_of(pieces, piece)) {
+            self.origin.push((self.buffer.len(), origin));
         }
         self.buffer.push_str(piece);
         Ok(())
@@ -432,9 +434,9 @@ impl Output for Text<'_> {
 
 /// The template's text is written from where it lies in the tree: its address tells which piece
 /// it is. A token lies elsewhere, and continues the piece before it.
-fn origin_of(pieces: &[(usize, usize, Place)], piece: &str) -> Option<Place> {
+fn origin_of(pieces: &[Piece], piece: &str) -> Option<Origin> {
     let address = piece.as_ptr() as usize;
-    let index = pieces.partition_point(|(start, ..)| *start <= address);
-    let (start, length, place) = pieces.get(index.checked_sub(1)?)?;
-    (*start == address && piece.len() <= *length).then(|| place.clone())
+    let index = pieces.partition_point(|it| it.address <= address);
+    let known = pieces.get(index.checked_sub(1)?)?;
+    (known.address == address && piece.len() <= known.length).then(|| known.origin.clone())
 }

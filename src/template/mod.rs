@@ -33,6 +33,7 @@ mod schema;
 mod scope;
 mod source;
 pub mod suggest;
+mod tags;
 #[expect(
     clippy::module_inception,
     reason = "one template is the subject of its own file"

@@ -8,6 +8,7 @@ use handlebars::Template as Ast;
 
 use super::limits::Limit;
 use super::problem::{Code, Place, Problem};
+use super::tags;
 
 /// Text of a template's body or of a partial.
 pub(crate) struct Source<'t> {
@@ -34,6 +35,11 @@ impl<'t> Source<'t> {
         }
     }
 
+    /// Columns that were added to the left of every line.
+    pub(crate) fn indent(&self) -> usize {
+        self.indent
+    }
+
     /// Parses the text. The nesting is bounded first, because the parser recurses.
     pub(crate) fn parse(&self) -> Result<Ast, Problem> {
         self.check_nesting()?;
@@ -42,25 +48,39 @@ impl<'t> Source<'t> {
         let parsed = catch_unwind(AssertUnwindSafe(|| Ast::compile(self.text)));
         match parsed {
             Ok(Ok(ast)) => Ok(ast),
-            Ok(Err(error)) => {
-                let at = error.pos().unwrap_or((1, 1));
-                let reason = error.reason().to_string();
-                let reason = reason
-                    .split_once(": ")
-                    .map_or(reason.as_str(), |(_, rest)| rest);
-                Err(Problem::new(
-                    Code::Syntax,
-                    format!("the Handlebars text does not parse: {}", reason.trim()),
-                )
-                .at(&self.place(at)))
-            }
-            Err(_) => Err(Problem::new(
-                Code::Syntax,
-                "the Handlebars text does not parse: check that every `{{` is closed and every \
-                 block has its end",
-            )
-            .at(&self.place((1, 1)))),
+            Ok(Err(error)) => Err(self.explain(error.pos())),
+            Err(_) => Err(self.explain(None)),
         }
+    }
+
+    /// What is wrong with a text that does not parse, in plain words: the parser only lists what
+    /// its grammar could go on with. `at` is where the parser stopped.
+    fn explain(&self, at: Option<(usize, usize)>) -> Problem {
+        let (message, place) = match tags::first_fault(self.text) {
+            Some(fault) => (
+                fault.message,
+                self.place(self.line_and_column(fault.offset)),
+            ),
+            None => {
+                let stopped = at.map_or(0, |at| self.offset(at));
+                let (start, tag) = tags::at(self.text, stopped);
+                let message = match tag {
+                    Some(tag) => format!(
+                        "`{tag}` is not an expression: expected a name such as `params.NAME`, a \
+                         helper with its arguments, or a block such as `{{{{#if params.NAME}}}}`"
+                    ),
+                    None => "the Handlebars text does not parse here".to_owned(),
+                };
+                (message, self.place(self.line_and_column(start)))
+            }
+        };
+        Problem::new(Code::Syntax, message).at(&place)
+    }
+
+    fn line_and_column(&self, offset: usize) -> (usize, usize) {
+        let line = self.starts.partition_point(|start| *start <= offset).max(1);
+        let column = self.text[self.starts[line - 1]..offset].chars().count() + 1;
+        (line, column)
     }
 
     /// Bounds blocks within blocks, and brackets within one `{{…}}`.
@@ -141,9 +161,7 @@ impl<'t> Source<'t> {
             .chain(std::iter::once(reported))
             .find(|start| self.text[*start..].starts_with(piece))
             .unwrap_or(begin);
-        let line = self.starts.partition_point(|s| *s <= start);
-        let column = self.text[self.starts[line - 1]..start].chars().count() + 1;
-        self.place((line, column))
+        self.place(self.line_and_column(start))
     }
 
     /// The indent of a tag that stands alone on its line, which its partial's lines take over.

@@ -415,9 +415,13 @@ impl Template {
             }
             ShapeError::Documents(n) => Problem::new(
                 Code::Yaml,
-                format!("a template gives exactly one document, this one gives {n}"),
+                format!(
+                    "a template gives exactly one document, this one gives {n}: another begins here"
+                ),
             )
-            .at(&self.start()),
+            .at(&second_document(&expanded.text)
+                .and_then(|line| expanded.place(line, 1))
+                .unwrap_or_else(|| self.start())),
             ShapeError::Hole(hole, what) => {
                 let site = &self.compiled.sites[expanded.holes[hole].site];
                 Problem::new(
@@ -471,6 +475,19 @@ impl Shapes {
             }
         }
     }
+}
+
+/// The line, from 1, of the `---` with which a second document begins.
+fn second_document(text: &str) -> Option<usize> {
+    let mut begun = false;
+    for (index, line) in text.lines().enumerate() {
+        if begun && line.starts_with("---") {
+            return Some(index + 1);
+        }
+        let content = line.trim_start();
+        begun |= !content.is_empty() && !content.starts_with('#') && !line.starts_with("---");
+    }
+    None
 }
 
 /// The settings that the template declares, out of all that were given.

@@ -8,4 +8,6 @@
 
 mod house;
 mod program;
+mod render;
 mod shipped_templates;
+mod templates;
