@@ -12,8 +12,9 @@
 //! ```
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -77,6 +78,8 @@ pub(super) struct Root {
 impl Root {
     /// Opens the folder, made if it is missing.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
+        // Manifests and logs may hold secrets.
+        DirBuilder::new().recursive(true).mode(0o700).create(path)?;
         fs::create_dir_all(path.join("objects"))?;
         let lock = OpenOptions::new()
             .create(true)
@@ -126,17 +129,24 @@ impl Root {
         }
     }
 
-    /// Deletes an object's folder. It is gone at once, even if its content goes slowly.
-    pub(super) fn remove(&self, name: &str) -> io::Result<()> {
+    /// Takes an object's folder away, at once. What is left to do is to dispose of it.
+    pub(super) fn take_away(&self, name: &str) -> io::Result<PathBuf> {
         let staged = self.stage();
         match fs::rename(self.object(name), &staged) {
-            Ok(()) => {
-                sync_folder(&self.path.join("objects"))?;
-                fs::remove_dir_all(staged)
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            Err(error) => Err(error),
+            // It is gone already, by hand.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(staged),
+            other => other.map(|()| staged),
         }
+    }
+
+    /// Makes it durable that a folder was taken away, then deletes what was in it. What cannot be deleted now is when
+    /// the folder is opened next.
+    pub(super) fn dispose(&self, staged: &Path) -> io::Result<()> {
+        sync_folder(&self.path.join("objects"))?;
+        if let Err(error) = fs::remove_dir_all(staged) {
+            tracing::warn!(folder = %staged.display(), %error, "what is left of an object cannot be deleted yet");
+        }
+        Ok(())
     }
 
     /// Whether objects can be created.

@@ -15,19 +15,19 @@ mod object;
 mod pod;
 mod progress;
 mod recovery;
+mod registry;
 mod spec;
 
-use std::collections::HashMap;
 use std::io;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream, StreamExt};
 use jiff::Timestamp;
-use tokio::sync::{Semaphore, broadcast, mpsc};
+use tokio::sync::{Semaphore, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 use uuid::Uuid;
 
@@ -35,13 +35,13 @@ pub use self::fields::field_reference;
 pub use self::guard::guard_main;
 pub use self::image::{ImageMapping, InvalidMapping};
 
-use self::disk::{ObjectRecord, Root};
-use self::object::{Hub, Object};
-use self::recovery::Standing;
+use self::disk::ObjectRecord;
+use self::object::Changes;
+use self::registry::Registry;
 use super::{
     CreateOutcome, Executor, ExecutorError, Found, LogLine, LogOptions, Observation, Unsupported,
 };
-use crate::job::{InstallationId, Intent, JobId, ObjectRef, Refusal};
+use crate::job::{InstallationId, Intent, ObjectRef, Refusal};
 
 /// The one namespace of this executor.
 pub const NAMESPACE: &str = "local";
@@ -114,15 +114,7 @@ struct Context {
 /// Runs jobs as processes of this machine.
 #[derive(Debug, Clone)]
 pub struct ProcessExecutor {
-    inner: Arc<Inner>,
-}
-
-#[derive(Debug)]
-struct Inner {
-    context: Arc<Context>,
-    root: Root,
-    objects: Mutex<HashMap<String, Arc<Object>>>,
-    hub: Hub,
+    inner: Arc<Registry>,
 }
 
 impl ProcessExecutor {
@@ -131,117 +123,11 @@ impl ProcessExecutor {
     pub fn open(config: ProcessConfig) -> Result<Self, OpenError> {
         tokio::runtime::Handle::try_current().map_err(|_| OpenError::NoRuntime)?;
         let folder = config.root.clone();
-        Self::open_folder(config).map_err(|source| OpenError::Folder { folder, source })
-    }
-
-    fn open_folder(config: ProcessConfig) -> io::Result<Self> {
-        let root = Root::open(&config.root)?;
-        let context = Arc::new(Context {
-            node: node_name(),
-            environment: environment(|name| std::env::var(name).ok()),
-            slots: Arc::new(Semaphore::new(config.max_running)),
-            config,
-        });
-        let inner = Inner {
-            context,
-            root,
-            objects: Mutex::default(),
-            hub: broadcast::channel(CHANGES_KEPT).0,
-        };
-        for name in inner.root.names()? {
-            let folder = inner.root.object(&name);
-            match disk::read_record(&folder) {
-                // An object of another installation keeps its name taken, and is no concern of ours.
-                Ok(record) if record.installation == inner.context.config.installation => {
-                    inner.take_in(&record)?;
-                }
-                Ok(_) => {}
-                Err(error) => tracing::error!(%error, "an object cannot be read; its job is lost"),
-            }
-        }
+        let registry =
+            Registry::open(config).map_err(|source| OpenError::Folder { folder, source })?;
         Ok(Self {
-            inner: Arc::new(inner),
+            inner: Arc::new(registry),
         })
-    }
-}
-
-impl Inner {
-    fn objects(&self) -> MutexGuard<'_, HashMap<String, Arc<Object>>> {
-        self.objects.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn object(&self, reference: &ObjectRef) -> Option<Arc<Object>> {
-        let objects = self.objects();
-        let object = objects.get(&reference.name)?;
-        (object.reference.uid == reference.uid).then(|| Arc::clone(object))
-    }
-
-    /// Makes an object that is on disk known, and carries it on. Does nothing if it is known already.
-    fn take_in(&self, record: &ObjectRecord) -> io::Result<Arc<Object>> {
-        let mut objects = self.objects();
-        if let Some(known) = objects.get(&record.name) {
-            return Ok(Arc::clone(known));
-        }
-        let folder = self.root.object(&record.name);
-        let now = Timestamp::now();
-        let (snapshot, standing) = recovery::recover(&self.context.config, record, &folder, now)?;
-        let lost = match standing {
-            Standing::Lost(at) => Some(at),
-            _ => None,
-        };
-        let hub = self.hub.clone();
-        let object = Arc::new(Object::new(record, folder, lost, snapshot, hub));
-        objects.insert(record.name.clone(), Arc::clone(&object));
-        drop(objects);
-        match standing {
-            Standing::Ended => {}
-            Standing::Lost(_) => object.publish(object.evidence()),
-            Standing::Ends(conclusion) => {
-                let object = Arc::clone(&object);
-                tokio::spawn(async move { controller::record_end(&object, conclusion).await });
-            }
-            Standing::GoesOn(spec, ended) => {
-                object.publish(object.evidence());
-                let (context, object) = (Arc::clone(&self.context), Arc::clone(&object));
-                tokio::spawn(controller::run(context, object, *spec, ended));
-            }
-        }
-        Ok(object)
-    }
-
-    /// Creates an object, or adopts the one that has its name.
-    fn create(&self, record: &ObjectRecord) -> io::Result<CreateOutcome> {
-        if self.root.create(record)? {
-            let object = self.take_in(record)?;
-            return Ok(CreateOutcome::Created(object.reference.clone()));
-        }
-        let found = disk::read_record(&self.root.object(&record.name))?;
-        if (&found.installation, &found.job) != (&record.installation, &record.job) {
-            return Ok(refused(
-                "NameTaken",
-                format!(
-                    "there is an object {:?} already, of job {} of installation {}",
-                    record.name, found.job, found.installation
-                ),
-            ));
-        }
-        let object = self.take_in(&found)?;
-        if object.lost.is_some() {
-            // It was not in the last list, and a new one may not come for long.
-            object.publish(object.evidence());
-        }
-        Ok(CreateOutcome::Created(object.reference.clone()))
-    }
-
-    fn list(&self) -> Observation {
-        let began = Timestamp::now();
-        let objects: Vec<Arc<Object>> = self.objects().values().cloned().collect();
-        let objects = objects
-            .into_iter()
-            .filter(|object| object.lost.is_none())
-            .map(|object| (object.job.clone(), object.evidence()))
-            .collect();
-        Observation::Listed { began, objects }
     }
 }
 
@@ -310,8 +196,10 @@ impl Executor for ProcessExecutor {
 
     fn find<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Option<Found>, ExecutorError>> {
         async move {
+            // What is lost has nothing left that could be found but its log.
             let known = self.inner.objects().get(name).cloned();
-            let found = known.map(|object| Found {
+            let found = known.filter(|object| object.lost.is_none());
+            let found = found.map(|object| Found {
                 job: Some(object.job.clone()),
                 evidence: object.evidence(),
             });
@@ -351,10 +239,9 @@ impl Executor for ProcessExecutor {
                     .wait_for(|snapshot| snapshot.conclusion.is_some())
                     .await;
             }
-            let (inner, name) = (Arc::clone(&self.inner), reference.name.clone());
-            let removed = blocking(move || inner.root.remove(&name)).await;
+            let (inner, removed) = (Arc::clone(&self.inner), Arc::clone(&object));
+            let removed = blocking(move || inner.remove(&removed)).await;
             removed.map_err(unreachable)?;
-            self.inner.objects().remove(&reference.name);
             object.publish(object.gone(Timestamp::now(), true));
             Ok(())
         }
@@ -363,28 +250,18 @@ impl Executor for ProcessExecutor {
 
     fn watch(&self) -> BoxStream<'static, Observation> {
         // The watcher keeps the executor, so that its changes never end before it.
-        let state: (
-            _,
-            Option<broadcast::Receiver<(JobId, crate::job::Evidence)>>,
-        ) = (Arc::clone(&self.inner), None);
-        stream::unfold(state, |(inner, changes)| async move {
-            let Some(mut changes) = changes else {
-                // Subscribing comes before listing, so that nothing can come between.
-                let changes = inner.hub.subscribe();
-                let listed = inner.list();
-                return Some((listed, (inner, Some(changes))));
-            };
-            match changes.recv().await {
-                Ok((job, evidence)) => {
-                    let changed = Observation::Changed(job, evidence);
-                    Some((changed, (inner, Some(changes))))
-                }
-                Err(_) => {
-                    let changes = inner.hub.subscribe();
-                    let listed = inner.list();
-                    Some((listed, (inner, Some(changes))))
-                }
+        let inner = Arc::clone(&self.inner);
+        stream::unfold((inner, None::<Changes>), |(inner, changes)| async move {
+            if let Some(mut changes) = changes
+                && let Ok((job, evidence)) = changes.recv().await
+            {
+                return Some((Observation::Changed(job, evidence), (inner, Some(changes))));
             }
+            // At the start, and when the watcher lags too far behind. Subscribing comes before listing, so that
+            // nothing can come between.
+            let changes = inner.hub.subscribe();
+            let listed = inner.list();
+            Some((listed, (inner, Some(changes))))
         })
         .boxed()
     }

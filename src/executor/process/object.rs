@@ -17,6 +17,8 @@ use crate::job::{
 
 /// Takes evidence to everyone who watches.
 pub(super) type Hub = broadcast::Sender<(JobId, Evidence)>;
+/// Where a watcher gets it from.
+pub(super) type Changes = broadcast::Receiver<(JobId, Evidence)>;
 
 /// One object.
 #[derive(Debug)]
@@ -83,29 +85,58 @@ impl Object {
         self.snapshot.subscribe()
     }
 
-    /// Shows a change.
+    /// Shows a change, with all that is to be seen.
     pub(super) fn update(&self, change: impl FnOnce(&mut Snapshot)) {
-        let mut now = None;
+        let mut shown = None;
         self.snapshot.send_modify(|snapshot| {
             change(snapshot);
-            snapshot.at = Timestamp::now();
-            snapshot.revision = next_revision(snapshot.revision, snapshot.at);
-            now = Some(snapshot.clone());
+            advance(snapshot);
+            shown = Some(snapshot.clone());
         });
-        if let Some(snapshot) = now {
-            self.publish(Evidence::Seen(Box::new(snapshot)));
-        }
+        self.publish_seen(shown);
+    }
+
+    /// Shows that a pod has come to be.
+    pub(super) fn add_pod(&self, name: &str, pod: PodStatus) {
+        self.change_pods(name, |pods| {
+            pods.insert(name.to_owned(), pod);
+        });
     }
 
     /// Shows a change of one pod.
-    pub(super) fn update_pod(&self, pod: &str, change: impl FnOnce(&mut PodStatus)) {
-        self.update(|snapshot| {
-            let revision = next_revision(snapshot.revision, Timestamp::now());
-            if let Some(pod) = snapshot.pods.get_mut(pod) {
+    pub(super) fn update_pod(&self, name: &str, change: impl FnOnce(&mut PodStatus)) {
+        self.change_pods(name, |pods| {
+            if let Some(pod) = pods.get_mut(name) {
                 change(pod);
-                pod.revision = revision;
             }
         });
+    }
+
+    /// Changes one pod. Only that pod is shown: what was shown of others stands, and an object can have thousands.
+    fn change_pods(&self, name: &str, change: impl FnOnce(&mut BTreeMap<String, PodStatus>)) {
+        let mut shown = None;
+        self.snapshot.send_modify(|snapshot| {
+            change(&mut snapshot.pods);
+            advance(snapshot);
+            let pod = snapshot.pods.get_mut(name).map(|pod| {
+                pod.revision = snapshot.revision;
+                (name.to_owned(), pod.clone())
+            });
+            shown = Some(Snapshot {
+                object: snapshot.object.clone(),
+                conclusion: snapshot.conclusion.clone(),
+                blocked: snapshot.blocked.clone(),
+                pods: pod.into_iter().collect(),
+                ..*snapshot
+            });
+        });
+        self.publish_seen(shown);
+    }
+
+    fn publish_seen(&self, shown: Option<Snapshot>) {
+        if let Some(snapshot) = shown {
+            self.publish(Evidence::Seen(Box::new(snapshot)));
+        }
     }
 
     /// Shows a change of one container.
@@ -161,6 +192,12 @@ impl Object {
     fn guards(&self) -> std::sync::MutexGuard<'_, BTreeMap<PathBuf, mpsc::UnboundedSender<Order>>> {
         self.guards.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Makes a snapshot later than it was.
+fn advance(snapshot: &mut Snapshot) {
+    snapshot.at = Timestamp::now();
+    snapshot.revision = next_revision(snapshot.revision, snapshot.at);
 }
 
 pub(super) fn reference(record: &ObjectRecord) -> ObjectRef {

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::guard::{Exit, Instructions, Notice, Order};
-use super::object::{Object, next_revision};
+use super::object::Object;
 use super::progress::backoff;
 use super::spec::{ContainerSpec, PodIdentity, PodTemplate};
 use super::{Context, NAMESPACE, disk};
@@ -40,12 +40,10 @@ impl Pod {
     pub(super) async fn run(self) -> Option<bool> {
         let _slot = self.take_slot().await?;
         for container in &self.template.init {
-            if self.run_container(container).await.exit_code != 0 {
+            let exit = self.run_container(container).await;
+            if exit.exit_code != 0 || self.stop.is_cancelled() {
                 return Some(false);
             }
-        }
-        if self.stop.is_cancelled() {
-            return Some(false);
         }
         let runs = self
             .template
@@ -98,19 +96,16 @@ impl Pod {
         let init = self.template.init.iter().map(|it| waiting(it, true));
         let main = self.template.containers.iter().map(|it| waiting(it, false));
         let containers = init.chain(main).collect();
-        self.object.update(|snapshot| {
-            let now = Timestamp::now();
-            let pod = PodStatus {
-                revision: next_revision(snapshot.revision, now),
-                node: scheduled.then(|| self.context.node.clone()),
-                index: self.index,
-                created: now,
-                reason,
-                message,
-                containers,
-            };
-            snapshot.pods.insert(self.name.clone(), pod);
-        });
+        let pod = PodStatus {
+            revision: 0,
+            node: scheduled.then(|| self.context.node.clone()),
+            index: self.index,
+            created: Timestamp::now(),
+            reason,
+            message,
+            containers,
+        };
+        self.object.add_pod(&self.name, pod);
     }
 
     /// Runs a container until it has ended for good.

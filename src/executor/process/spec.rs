@@ -18,6 +18,9 @@ const MOST_COMPLETIONS: u32 = 10_000;
 /// How many attempts may fail where a Job does not say, as in Kubernetes.
 const DEFAULT_BACKOFF_LIMIT: u32 = 6;
 
+/// The variable that tells a container its completion index.
+const INDEX_VARIABLE: &str = "JOB_COMPLETION_INDEX";
+
 /// A Job as this executor runs it.
 #[derive(Debug, Clone)]
 pub(super) struct JobSpec {
@@ -397,24 +400,35 @@ impl PodTemplate {
         pod: &PodIdentity<'_>,
         base: &[(String, String)],
     ) -> Invocation {
-        let mut env: BTreeMap<String, String> = base.iter().cloned().collect();
-        env.insert("HOSTNAME".to_owned(), pod.name.to_owned());
-        if let Some(index) = pod.index {
-            env.insert("JOB_COMPLETION_INDEX".to_owned(), index.to_string());
-        }
+        // As in Kubernetes, references are to what the manifest itself declares, before or within the list.
+        let mut declared: BTreeMap<&str, String> = BTreeMap::new();
         for (name, source) in &container.env {
             let value = match source {
-                EnvSource::Value(text) => expand(text, |name| env.get(name).map(String::as_str)),
+                EnvSource::Value(text) => {
+                    expand(text, |name| declared.get(name).map(String::as_str))
+                }
                 EnvSource::Field(field) => self.value(field, pod),
             };
-            env.insert(name.clone(), value);
+            declared.insert(name, value);
         }
-        let lookup = |name: &str| env.get(name).map(String::as_str);
+        if let Some(index) = pod.index {
+            let value = || index.to_string();
+            declared.entry(INDEX_VARIABLE).or_insert_with(value);
+        }
+        let lookup = |name: &str| declared.get(name).map(String::as_str);
         let args = container.args.iter().map(|arg| expand(arg, lookup));
+        let args = container.program.lead.iter().cloned().chain(args).collect();
+        let mut env: BTreeMap<String, String> = base.iter().cloned().collect();
+        env.insert("HOSTNAME".to_owned(), pod.name.to_owned());
+        env.extend(
+            declared
+                .into_iter()
+                .map(|(name, value)| (name.to_owned(), value)),
+        );
         Invocation {
             program: container.program.program.clone(),
             arg0: container.program.arg0.clone(),
-            args: container.program.lead.iter().cloned().chain(args).collect(),
+            args,
             env: env.into_iter().collect(),
         }
     }
