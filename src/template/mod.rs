@@ -52,5 +52,8 @@ pub use rendered::Rendered;
 pub use schema::Parameter;
 pub use template::{Context, Partials, Settings, Template};
 
+#[cfg(test)]
+mod hostile_tests;
+
 /// What stands for a secret wherever one would show.
 pub const MASK: &str = "••••••";

@@ -194,13 +194,34 @@ pub struct Fault {
     pub suggestion: Option<String>,
 }
 
+impl Fault {
+    /// What is wrong, without the path.
+    pub(crate) fn told(&self) -> impl fmt::Display + '_ {
+        Told(self)
+    }
+}
+
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.path, self.message)?;
-        if let Some(given) = &self.given {
+        write!(f, "{}: {}", self.path, self.told())
+    }
+}
+
+struct Told<'a>(&'a Fault);
+
+impl fmt::Display for Told<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Fault {
+            message,
+            given,
+            suggestion,
+            ..
+        } = self.0;
+        f.write_str(message)?;
+        if let Some(given) = given {
             write!(f, ", but is {given}")?;
         }
-        if let Some(suggestion) = &self.suggestion {
+        if let Some(suggestion) = suggestion {
             write!(f, "; did you mean `{suggestion}`?")?;
         }
         Ok(())

@@ -504,7 +504,7 @@ fn effective_settings(front: &FrontMatter, given: &Settings) -> Result<Settings,
                 .into_iter()
                 .map(|fault| {
                     let hint = format!("give it with `--set {}=VALUE`", fault.path);
-                    Problem::new(Code::Setting, format!("{fault}; {hint}"))
+                    Problem::new(Code::Setting, format!("{}; {hint}", fault.told()))
                         .on(format!("settings.{}", fault.path))
                 })
                 .collect()

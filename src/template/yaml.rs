@@ -64,9 +64,16 @@ impl YamlError {
     fn from_serde(error: &serde_yaml::Error, budget: &Budget) -> Self {
         let location = error.location();
         let mut message = error.to_string();
-        // The place is kept apart, so that it can be mapped to a template's line.
-        if let Some(end) = message.rfind(" at line ") {
-            message.truncate(end);
+        // The place is kept apart, so that it can be mapped to a template's line; places within the
+        // message would be those of the rendered text.
+        while let Some(start) = message.find(" at line ") {
+            let place = &message[start + " at line ".len()..];
+            let rest = place.trim_start_matches(|c: char| c.is_ascii_digit());
+            let rest = rest.strip_prefix(" column ").map_or(rest, |rest| {
+                rest.trim_start_matches(|c: char| c.is_ascii_digit())
+            });
+            let end = message.len() - rest.len();
+            message.replace_range(start..end, "");
         }
         let limit = budget
             .hit

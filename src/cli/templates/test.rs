@@ -81,7 +81,8 @@ pub(super) fn run(args: TestArgs) -> anyhow::Result<ExitCode> {
         .filter(|it| it.outcome != Outcome::Orphan)
         .count();
     let mut summary = format!(
-        "{tested} examples: {} good, {failed} bad",
+        "{tested} example{}: {} good, {failed} bad",
+        if tested == 1 { "" } else { "s" },
         findings.len() - failed
     );
     if args.update {
