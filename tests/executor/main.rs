@@ -1,5 +1,11 @@
 //! The process executor from outside: real processes, real guards, real restarts.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on ends with a panic"
+)]
+
 mod ends;
 mod house;
 mod identity;

@@ -10,6 +10,7 @@ mod expand;
 mod fields;
 mod guard;
 mod image;
+mod invocation;
 mod logs;
 mod object;
 mod pod;

@@ -13,9 +13,10 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::guard::{Exit, Instructions, Notice, Order};
+use super::invocation::PodIdentity;
 use super::object::Object;
 use super::progress::backoff;
-use super::spec::{ContainerSpec, PodIdentity, PodTemplate};
+use super::spec::{ContainerSpec, PodTemplate};
 use super::{Context, NAMESPACE, disk};
 use crate::job::{ContainerState, ContainerStatus, PodStatus};
 

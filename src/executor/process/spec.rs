@@ -1,14 +1,12 @@
 //! Reads a manifest into what this executor runs, or lists every fault.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Container, EnvVar, PodSpec};
 use serde_json::Value;
 
-use super::expand::expand;
 use super::fields::{self, Fault};
 use super::image::{ImageMapping, Resolved, resolve};
 use super::progress::Limits;
@@ -17,9 +15,6 @@ use super::progress::Limits;
 const MOST_COMPLETIONS: u32 = 10_000;
 /// How many attempts may fail where a Job does not say, as in Kubernetes.
 const DEFAULT_BACKOFF_LIMIT: u32 = 6;
-
-/// The variable that tells a container its completion index.
-const INDEX_VARIABLE: &str = "JOB_COMPLETION_INDEX";
 
 /// A Job as this executor runs it.
 #[derive(Debug, Clone)]
@@ -40,55 +35,35 @@ pub(super) struct PodTemplate {
     pub(super) restart_on_failure: bool,
     /// How long containers have to end after SIGTERM.
     pub(super) grace: Duration,
-    labels: BTreeMap<String, String>,
-    annotations: BTreeMap<String, String>,
+    pub(super) labels: BTreeMap<String, String>,
+    pub(super) annotations: BTreeMap<String, String>,
 }
 
 /// One container.
 #[derive(Debug, Clone)]
 pub(super) struct ContainerSpec {
     pub(super) name: String,
-    program: Resolved,
-    args: Vec<String>,
-    env: Vec<(String, EnvSource)>,
+    pub(super) program: Resolved,
+    pub(super) args: Vec<String>,
+    pub(super) env: Vec<(String, EnvSource)>,
 }
 
+/// Where a variable's value comes from.
 #[derive(Debug, Clone)]
-enum EnvSource {
+pub(super) enum EnvSource {
     Value(String),
     Field(PodField),
 }
 
 /// A field of a pod that an environment variable can take.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum PodField {
+pub(super) enum PodField {
     Name,
     Namespace,
     Uid,
     Node,
     Label(String),
     Annotation(String),
-}
-
-/// What is particular to one pod.
-#[derive(Debug, Clone)]
-pub(super) struct PodIdentity<'a> {
-    pub(super) job_name: &'a str,
-    pub(super) job_uid: &'a str,
-    pub(super) name: &'a str,
-    pub(super) namespace: &'a str,
-    pub(super) node: &'a str,
-    pub(super) index: Option<u32>,
-}
-
-/// A program with all that it is started with.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Invocation {
-    /// The program; the one of Jobwright itself if there is none.
-    pub(super) program: Option<PathBuf>,
-    pub(super) arg0: Option<String>,
-    pub(super) args: Vec<String>,
-    pub(super) env: Vec<(String, String)>,
 }
 
 /// Reads a manifest. `grace` is for manifests that give none.
@@ -366,70 +341,6 @@ impl PodField {
             _ => key("metadata.labels")
                 .map(Self::Label)
                 .or_else(|| key("metadata.annotations").map(Self::Annotation)),
-        }
-    }
-}
-
-impl PodTemplate {
-    fn value(&self, field: &PodField, pod: &PodIdentity<'_>) -> String {
-        let index = || pod.index.map(|index| index.to_string());
-        match field {
-            PodField::Name => pod.name.to_owned(),
-            PodField::Namespace => pod.namespace.to_owned(),
-            // A pod's name holds its object's, and an object its attempts' numbers: this is as unique as it is.
-            PodField::Uid => format!("{}.{}", pod.job_uid, pod.name),
-            PodField::Node => pod.node.to_owned(),
-            PodField::Label(key) | PodField::Annotation(key)
-                if key == "batch.kubernetes.io/job-completion-index" =>
-            {
-                index().unwrap_or_default()
-            }
-            PodField::Label(key) => match key.as_str() {
-                "job-name" | "batch.kubernetes.io/job-name" => pod.job_name.to_owned(),
-                "controller-uid" | "batch.kubernetes.io/controller-uid" => pod.job_uid.to_owned(),
-                key => self.labels.get(key).cloned().unwrap_or_default(),
-            },
-            PodField::Annotation(key) => self.annotations.get(key).cloned().unwrap_or_default(),
-        }
-    }
-
-    /// What to start for a container of a pod. `base` is the environment that every container has.
-    pub(super) fn invocation(
-        &self,
-        container: &ContainerSpec,
-        pod: &PodIdentity<'_>,
-        base: &[(String, String)],
-    ) -> Invocation {
-        // As in Kubernetes, references are to what the manifest itself declares, before or within the list.
-        let mut declared: BTreeMap<&str, String> = BTreeMap::new();
-        for (name, source) in &container.env {
-            let value = match source {
-                EnvSource::Value(text) => {
-                    expand(text, |name| declared.get(name).map(String::as_str))
-                }
-                EnvSource::Field(field) => self.value(field, pod),
-            };
-            declared.insert(name, value);
-        }
-        if let Some(index) = pod.index {
-            let value = || index.to_string();
-            declared.entry(INDEX_VARIABLE).or_insert_with(value);
-        }
-        let lookup = |name: &str| declared.get(name).map(String::as_str);
-        let args = container.args.iter().map(|arg| expand(arg, lookup));
-        let args = container.program.lead.iter().cloned().chain(args).collect();
-        let mut env: BTreeMap<String, String> = base.iter().cloned().collect();
-        env.insert("HOSTNAME".to_owned(), pod.name.to_owned());
-        env.extend(
-            declared
-                .into_iter()
-                .map(|(name, value)| (name.to_owned(), value)),
-        );
-        Invocation {
-            program: container.program.program.clone(),
-            arg0: container.program.arg0.clone(),
-            args,
-            env: env.into_iter().collect(),
         }
     }
 }

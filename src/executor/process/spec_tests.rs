@@ -1,5 +1,6 @@
 use serde_json::json;
 
+use super::super::invocation::PodIdentity;
 use super::*;
 
 fn images() -> Vec<ImageMapping> {

@@ -8,6 +8,7 @@
 //! The guard waits in one place, `poll`, for orders, output, signals and the end of its grace.
 
 mod descendants;
+mod inbox;
 mod log;
 mod protocol;
 #[cfg(test)]
@@ -16,8 +17,7 @@ mod tests;
 use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::net::UnixStream;
+use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
 use std::process::{ChildStderr, ChildStdout, Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
@@ -26,8 +26,8 @@ use jiff::Timestamp;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process_group};
-use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
 
+use self::inbox::{Orders, Signals, poll_in, set_nonblocking};
 use self::log::{LogWriter, Stream};
 pub(crate) use self::protocol::{Exit, Instructions, Notice, Order};
 use super::disk;
@@ -339,103 +339,4 @@ fn describe_exit(
 fn signal_group(leader: Pid, signal: Signal) {
     // The group may be gone already, which is what is wanted.
     let _ = kill_process_group(leader, signal);
-}
-
-fn poll_in<Fd: AsFd>(fd: &Fd) -> PollFd<'_> {
-    PollFd::new(fd, PollFlags::IN)
-}
-
-fn set_nonblocking(fd: BorrowedFd<'_>) -> io::Result<()> {
-    let flags = rustix::fs::fcntl_getfl(fd)?;
-    Ok(rustix::fs::fcntl_setfl(
-        fd,
-        flags | rustix::fs::OFlags::NONBLOCK,
-    )?)
-}
-
-/// The orders of the service, line by line.
-struct Orders {
-    pending: Vec<u8>,
-    closed: bool,
-}
-
-impl Orders {
-    fn new() -> io::Result<Self> {
-        set_nonblocking(io::stdin().as_fd())?;
-        Ok(Self {
-            pending: Vec::new(),
-            closed: false,
-        })
-    }
-
-    /// Takes in what the pipe holds now.
-    fn fill(&mut self) {
-        let mut buffer = [0; 8 * 1024];
-        while !self.closed {
-            match rustix::io::read(io::stdin(), &mut buffer) {
-                Ok(0) => self.closed = true,
-                Ok(len) => self.pending.extend_from_slice(&buffer[..len]),
-                Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => return,
-                Err(_) => self.closed = true,
-            }
-        }
-    }
-
-    fn line(&mut self) -> Option<String> {
-        let end = self.pending.iter().position(|&byte| byte == b'\n')?;
-        let line = self.pending.drain(..=end).collect::<Vec<u8>>();
-        Some(String::from_utf8_lossy(&line[..end]).into_owned())
-    }
-
-    /// Waits for the first line; `None` if the pipe closes before it is whole.
-    fn first_line(&mut self) -> io::Result<Option<String>> {
-        loop {
-            self.fill();
-            if let Some(line) = self.line() {
-                return Ok(Some(line));
-            }
-            if self.closed {
-                return Ok(None);
-            }
-            match poll(&mut [poll_in(&io::stdin())], None) {
-                Ok(_) | Err(Errno::INTR) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-    }
-
-    /// All orders that have come. What is no order is passed over: a guard must go on guarding.
-    fn read(&mut self) -> Vec<Order> {
-        self.fill();
-        let lines = std::iter::from_fn(|| self.line());
-        lines
-            .filter_map(|line| serde_json::from_str(&line).ok())
-            .collect()
-    }
-}
-
-/// Signals as something to poll.
-struct Signals {
-    child: UnixStream,
-    stop: UnixStream,
-}
-
-impl Signals {
-    fn new() -> io::Result<Self> {
-        let (child, child_end) = UnixStream::pair()?;
-        signal_hook::low_level::pipe::register(SIGCHLD, child_end)?;
-        let (stop, stop_end) = UnixStream::pair()?;
-        for signal in [SIGTERM, SIGINT, SIGHUP] {
-            signal_hook::low_level::pipe::register(signal, stop_end.try_clone()?)?;
-        }
-        child.set_nonblocking(true)?;
-        stop.set_nonblocking(true)?;
-        Ok(Self { child, stop })
-    }
-
-    fn drain(mut stream: &UnixStream) {
-        let mut buffer = [0; 64];
-        while matches!(stream.read(&mut buffer), Ok(len) if len > 0) {}
-    }
 }
