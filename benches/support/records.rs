@@ -26,6 +26,7 @@ pub(crate) fn job(number: u64) -> Job {
             template: format!("template-{}", number % 10),
             parameters: serde_json::Map::from_iter([("day".to_owned(), "2026-01-31".into())]),
             secrets: Vec::new(),
+            default_secrets: Vec::new(),
             fingerprint: Fingerprint("0".repeat(64)),
             object_name: format!("template-{number:012}"),
             namespace: "jobwright-jobs".to_owned(),

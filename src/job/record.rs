@@ -35,9 +35,12 @@ pub struct Intent {
     pub template: String,
     /// The parameters with their defaults, secret ones masked.
     pub parameters: Map<String, Value>,
-    /// Which of the parameters are secret: a rerun needs them again.
+    /// Which of the parameters are secret and were given: a rerun needs them again.
     #[serde(default)]
     pub secrets: Vec<String>,
+    /// Which of the parameters are secret and have their default: a rerun takes the default again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub default_secrets: Vec<String>,
     /// Tells this request from another one under the same ID.
     pub fingerprint: Fingerprint,
     /// The name of the object that carries it.

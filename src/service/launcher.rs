@@ -13,13 +13,11 @@ use serde_json::{Map, Value};
 use tokio::sync::{oneshot, watch};
 use uuid::Uuid;
 
+use super::intent::same_request;
 use super::ledger::{Inserted, Recorded, durable};
-use super::stamp::{Stamp, mask_text, ttl_seconds};
-use super::{Difference, LaunchRequest, Launched, RenderRequest, Rerun, Service, ServiceError};
+use super::{LaunchRequest, Launched, RenderRequest, Rerun, Service, ServiceError};
 use crate::executor::{CreateOutcome, Found};
-use crate::job::{
-    EventKind, Evidence, Fact, Intent, Job, JobId, JobName, JobView, NewEvent, Source, object_name,
-};
+use crate::job::{EventKind, Evidence, Fact, JobId, JobName, JobView, NewEvent, Source};
 use crate::template::{Checked, Context, MASK, Rendered, Template};
 
 /// Whether an object may have been created for a job before.
@@ -75,14 +73,18 @@ impl Service {
     pub async fn rerun(&self, id: &JobId, change: Rerun) -> Result<Launched, ServiceError> {
         let first = self.job(id)?;
         let mut parameters = first.intent.parameters.clone();
-        let names = &first.intent.secrets;
-        let names: Vec<_> = names
+        let kept_back = &first.intent.secrets;
+        let names: Vec<_> = kept_back
             .iter()
             .filter(|name| !change.parameters.contains_key(*name))
             .cloned()
             .collect();
         if !names.is_empty() {
             return Err(ServiceError::SecretsNeeded { names });
+        }
+        // What is on record for a secret is its mask.
+        for name in kept_back.iter().chain(&first.intent.default_secrets) {
+            parameters.remove(name);
         }
         parameters.extend(change.parameters);
         let request = LaunchRequest {
@@ -114,7 +116,7 @@ impl Service {
                 .try_into()
                 .map_err(|_| ServiceError::ShuttingDown)?,
         };
-        let intent = self.intent(&template, &parameters, id.clone(), request.name, rerun_of)?;
+        let intent = self.intent(&template, &parameters, id.clone(), &request, rerun_of)?;
         let asked = (
             intent.template.clone(),
             intent.name.clone(),
@@ -140,6 +142,14 @@ impl Service {
                 Ok(Launched {
                     job: JobView::from(&*job),
                     created: true,
+                })
+            }
+            Inserted::Forgotten(job) => {
+                same_request(&job, &asked.0, asked.1.as_ref(), &parameters, &asked.2)?;
+                self.take_up(id);
+                Ok(Launched {
+                    job: JobView::from(&*job),
+                    created: false,
                 })
             }
             Inserted::Existing(job, recorded) => {
@@ -169,7 +179,11 @@ impl Service {
         Ok(self.catalog().get(name)?)
     }
 
-    fn check_support(&self, template: &Template, rendered: &Rendered) -> Result<(), ServiceError> {
+    pub(super) fn check_support(
+        &self,
+        template: &Template,
+        rendered: &Rendered,
+    ) -> Result<(), ServiceError> {
         let template = template.name().to_owned();
         self.0
             .executor
@@ -178,63 +192,6 @@ impl Service {
                 template,
                 unsupported,
             })
-    }
-
-    fn intent(
-        &self,
-        template: &Template,
-        parameters: &Checked,
-        id: JobId,
-        name: Option<JobName>,
-        rerun_of: Option<JobId>,
-    ) -> Result<Intent, ServiceError> {
-        let token = self.callback_token(&id);
-        let callback_url = format!("{}/callback/{token}", self.0.config.callback_base);
-        let job_name = name.as_ref().map_or("", JobName::as_str).to_owned();
-        let context = Context {
-            job_id: id.to_string(),
-            job_name,
-            callback_url,
-        };
-        let rendered = render(template, parameters, &context)?;
-        self.check_support(template, &rendered)?;
-        let object = object_name(template.name(), self.store().installation(), &id);
-        let provenance = template.provenance();
-        let mark = if provenance.dirty { "-dirty" } else { "" };
-        let commit = provenance.commit.map(|commit| format!("{commit}{mark}"));
-        let stamp = Stamp {
-            object_name: &object,
-            namespace: self.0.executor.namespace(),
-            installation: self.store().installation(),
-            id: &id,
-            name: name.as_ref(),
-            template: template.name(),
-            digest: template.digest(),
-            commit: commit.as_deref(),
-            ttl_backstop_seconds: self.0.config.ttl_backstop_seconds,
-        };
-        let masked = mask_text(rendered.masked(), &token, MASK);
-        Ok(Intent {
-            fingerprint: self.0.secrets.fingerprint(
-                template.name(),
-                name.as_ref(),
-                parameters.values(),
-            ),
-            ttl_seconds: ttl_seconds(rendered.manifest()),
-            masked: (masked != *rendered.manifest()).then(|| stamp.apply(masked)),
-            manifest: stamp.apply(rendered.into_manifest()),
-            namespace: self.0.executor.namespace().to_owned(),
-            template: template.name().to_owned(),
-            digest: template.digest().to_owned(),
-            parameters: parameters.masked().clone(),
-            secrets: secret_names(parameters),
-            object_name: object,
-            created: Timestamp::now(),
-            commit,
-            rerun_of,
-            name,
-            id,
-        })
     }
 
     /// Sends a job's create until its outcome is known.
@@ -383,7 +340,7 @@ fn check(template: &Template, parameters: &Map<String, Value>) -> Result<Checked
         })
 }
 
-fn render(
+pub(super) fn render(
     template: &Template,
     parameters: &Checked,
     context: &Context,
@@ -395,73 +352,4 @@ fn render(
             template: template_name,
             error: Box::new(error),
         })
-}
-
-/// The parameters that hold a secret: those whose masked value is another one.
-fn secret_names(parameters: &Checked) -> Vec<String> {
-    let masked = parameters.masked();
-    let names = parameters
-        .values()
-        .iter()
-        .filter(|(name, value)| masked.get(*name) != Some(*value));
-    names.map(|(name, _)| name.clone()).collect()
-}
-
-/// Refuses a request whose ID belongs to another one, and says in what they differ.
-fn same_request(
-    job: &Job,
-    template: &str,
-    name: Option<&JobName>,
-    parameters: &Checked,
-    fingerprint: &crate::job::Fingerprint,
-) -> Result<(), ServiceError> {
-    let recorded = &job.intent;
-    if recorded.fingerprint == *fingerprint {
-        return Ok(());
-    }
-    let text = |name: Option<&JobName>| name.map_or(Value::Null, |name| name.as_str().into());
-    let mut differences = Vec::new();
-    let mut compare = |field: String, recorded: Value, requested: Value| {
-        if recorded != requested {
-            differences.push(Difference {
-                field,
-                recorded,
-                requested,
-            });
-        }
-    };
-    compare(
-        "template".to_owned(),
-        recorded.template.as_str().into(),
-        template.into(),
-    );
-    compare("name".to_owned(), text(recorded.name.as_ref()), text(name));
-    let requested = parameters.masked();
-    let names: std::collections::BTreeSet<_> =
-        recorded.parameters.keys().chain(requested.keys()).collect();
-    for name in names {
-        let of = |from: &Map<String, Value>| from.get(name).cloned().unwrap_or_default();
-        compare(
-            format!("parameters.{name}"),
-            of(&recorded.parameters),
-            of(requested),
-        );
-    }
-    if differences.is_empty() {
-        // Only what is masked can differ now.
-        let names = recorded
-            .secrets
-            .iter()
-            .map(|name| format!("parameters.{name}"));
-        let masked = || Value::from(MASK);
-        differences.extend(names.map(|field| Difference {
-            field,
-            recorded: masked(),
-            requested: masked(),
-        }));
-    }
-    Err(ServiceError::Conflict {
-        id: recorded.id.clone(),
-        differences,
-    })
 }

@@ -65,6 +65,9 @@ pub(super) enum Inserted {
     New(watch::Receiver<Recorded>),
     /// There is a job of that ID; the receiver tells when it is durable.
     Existing(Arc<Job>, watch::Receiver<Recorded>),
+    /// There is a job of that ID on record which was not known here: the caller takes it up. Its intent reached the
+    /// disk although the store had said that it might not.
+    Forgotten(Arc<Job>),
 }
 
 /// Waits until an intent is durable.
@@ -137,8 +140,13 @@ impl Ledger {
             ));
         }
         if let Some(job) = self.store.job(&id)? {
-            let (_, recorded) = watch::channel(Recorded::Durable);
-            return Ok(Inserted::Existing(Arc::new(job), recorded));
+            let entry = Entry::on_record(job);
+            let job = entry.job.clone();
+            if entry.is_settled() {
+                return Ok(Inserted::Existing(job, entry.recorded));
+            }
+            shard.insert(id, entry);
+            return Ok(Inserted::Forgotten(job));
         }
         let job = Job {
             intent,
@@ -354,7 +362,7 @@ impl Entry {
     /// Whether nothing is left to be done for the job, and nothing of it is on its way to the disk.
     fn is_settled(&self) -> bool {
         let status = &self.job.status;
-        let gone = status.object.is_none() || status.object_deleted || status.gone.is_some();
+        let gone = status.object.is_none() || status.object_deleted;
         let kept = gone || (status.log_kept && self.job.intent.ttl_seconds.is_none());
         status.ended.is_some() && kept && self.on_the_way == 0 && self.unwritten.is_none()
     }

@@ -9,6 +9,7 @@
 //! Whatever crashes: every step is taken again from the record ([`Service::start`]).
 
 pub mod error;
+mod intent;
 mod launcher;
 mod ledger;
 mod logs;

@@ -107,15 +107,15 @@ fn request(job: &str) -> LaunchRequest {
     }
 }
 
-/// Waits until a job is as wanted. Every change is an event; the time limit is for what never comes.
+/// Waits until a job is as wanted on record. Every change is an event; the time limit is for what never comes.
 async fn until(service: &Service, job: &str, wanted: impl Fn(&crate::job::Job) -> bool) -> JobView {
     let mut changes = service.store().subscribe();
     let waiting = async {
         loop {
-            if let Some(job) = service.0.ledger.job(&id(job)).unwrap()
+            if let Some(job) = service.store().job(&id(job)).unwrap()
                 && wanted(&job)
             {
-                return JobView::from(&*job);
+                return JobView::from(&job);
             }
             let _ = changes.recv().await;
         }
@@ -418,4 +418,76 @@ async fn only_a_job_that_has_ended_can_be_deleted() {
         panic!()
     };
     assert_eq!(fixture.executor.deletions().len(), 1);
+}
+
+#[tokio::test]
+async fn an_intent_that_was_thought_lost_is_taken_up_when_it_is_asked_for_again() {
+    let fixture = Fixture::new([]);
+    let service = fixture.start().await;
+    let template = service.catalog().get("task").unwrap();
+    let parameters = template.check(&request("k1").parameters).unwrap();
+    let intent = service
+        .intent(&template, &parameters, id("k1"), &request("k1"), None)
+        .unwrap();
+    // As after a write that failed and reached the disk all the same: on record, and nobody knows.
+    let job = crate::job::Job {
+        intent,
+        status: crate::job::Status::default(),
+    };
+    let _ = service
+        .store()
+        .submit(crate::store::Change::insert(&job, vec![]))
+        .await
+        .unwrap();
+
+    assert!(!service.launch(request("k1")).await.unwrap().created);
+    until_phase(&service, "k1", Phase::Waiting).await;
+    assert_eq!(fixture.executor.creations().len(), 1);
+}
+
+#[tokio::test]
+async fn a_rerun_needs_only_the_secrets_that_were_given() {
+    let fixture = Fixture::new([]);
+    let service = fixture.start().await;
+    service.launch(request("k1")).await.unwrap();
+    let change = Rerun {
+        id: Some(id("k2")),
+        ..Rerun::default()
+    };
+    let second = service.rerun(&id("k1"), change).await.unwrap();
+    assert_eq!(second.job.rerun_of, Some(id("k1")));
+    assert_eq!(
+        second.job.parameters,
+        service.store().view(&id("k1")).unwrap().unwrap().parameters
+    );
+
+    let mut with_secret = request("k3");
+    with_secret
+        .parameters
+        .insert("password".into(), json!("open sesame"));
+    service.launch(with_secret).await.unwrap();
+    let Err(ServiceError::SecretsNeeded { names }) =
+        service.rerun(&id("k3"), Rerun::default()).await
+    else {
+        panic!()
+    };
+    assert_eq!(names, ["password"]);
+}
+
+#[tokio::test]
+async fn what_is_left_of_a_lost_job_goes_at_its_time_to_live() {
+    let fixture = Fixture::with_ttl([], "0");
+    let service = fixture.start().await;
+    let object = service
+        .launch(request("k1"))
+        .await
+        .unwrap()
+        .job
+        .object
+        .unwrap();
+    fixture.executor.show(&id("k1"), running(), None);
+    until_phase(&service, "k1", Phase::Running).await;
+    fixture.executor.vanish(&id("k1"), true);
+    until(&service, "k1", |job| job.status.object_deleted).await;
+    assert_eq!(fixture.executor.deletions(), [object.name]);
 }

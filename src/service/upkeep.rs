@@ -133,7 +133,7 @@ impl Service {
             else {
                 return;
             };
-            if job.status.object_deleted || job.status.gone.is_some() || !job.status.log_kept {
+            if job.status.object_deleted || !job.status.log_kept {
                 return;
             }
             let due = ended.saturating_add(SignedDuration::from_secs(i64::from(ttl)));

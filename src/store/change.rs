@@ -119,7 +119,7 @@ pub(super) fn is_open(intent: &Intent, status: &Status, phase: Phase) -> bool {
     if !phase.is_terminal() {
         return true;
     }
-    let object_is_gone = status.object.is_none() || status.object_deleted || status.gone.is_some();
+    let object_is_gone = status.object.is_none() || status.object_deleted;
     !object_is_gone && (!status.log_kept || intent.ttl_seconds.is_some())
 }
 

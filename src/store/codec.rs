@@ -120,6 +120,7 @@ pub(super) fn split_intent(intent: &Intent) -> (Intent, (Value, Option<Value>)) 
         template: intent.template.clone(),
         parameters: intent.parameters.clone(),
         secrets: intent.secrets.clone(),
+        default_secrets: intent.default_secrets.clone(),
         fingerprint: intent.fingerprint.clone(),
         object_name: intent.object_name.clone(),
         namespace: intent.namespace.clone(),

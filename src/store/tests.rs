@@ -39,6 +39,7 @@ pub(super) fn job(name: &str, second: i64) -> Job {
             template: "hello".to_owned(),
             parameters: serde_json::Map::new(),
             secrets: Vec::new(),
+            default_secrets: Vec::new(),
             fingerprint: Fingerprint("f".to_owned()),
             object_name: format!("hello-{name}"),
             namespace: "local".to_owned(),

@@ -168,6 +168,7 @@ pub(crate) fn intent(id: &str, object: &str, manifest: Value) -> Intent {
         template: "test".to_owned(),
         parameters: Map::new(),
         secrets: Vec::new(),
+        default_secrets: Vec::new(),
         fingerprint: Fingerprint("f".to_owned()),
         object_name: object.to_owned(),
         namespace: "local".to_owned(),

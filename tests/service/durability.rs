@@ -6,8 +6,20 @@ use serde_json::json;
 
 use crate::support::{TestApp, server_events};
 
+/// `JOBWRIGHT_TEST_KILLS` asks for more cycles than the two of every run.
 #[test]
 fn what_was_acknowledged_survives_a_kill() {
+    let cycles = std::env::var("JOBWRIGHT_TEST_KILLS").ok();
+    let cycles = cycles.and_then(|count| count.parse().ok()).unwrap_or(2);
+    for cycle in 0..cycles {
+        // The later the kill, the more is under way: jobs that run, have ended, have their log kept.
+        survive_a_kill(5 + cycle % 40);
+    }
+}
+
+/// Launches and reports until this many jobs are acknowledged, kills the service there and then, and looks at what it
+/// knows after a restart.
+fn survive_a_kill(jobs: usize) {
     let app = TestApp::start();
     app.launch_gate("gate");
     app.wait_for_phase("gate", "Running");
@@ -18,7 +30,7 @@ fn what_was_acknowledged_survives_a_kill() {
     std::thread::scope(|scope| {
         scope.spawn(|| {
             for number in 0.. {
-                if number == 10 {
+                if number == jobs {
                     enough.wait();
                 }
                 let id = format!("k{number}");

@@ -19,6 +19,7 @@ fn job(name: &str, size: usize) -> Job {
             template: "hello".to_owned(),
             parameters: serde_json::Map::new(),
             secrets: Vec::new(),
+            default_secrets: Vec::new(),
             fingerprint: Fingerprint("f".to_owned()),
             object_name: format!("hello-{name}"),
             namespace: "local".to_owned(),

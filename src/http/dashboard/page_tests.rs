@@ -41,6 +41,7 @@ impl Sample {
                 .unwrap()
                 .clone(),
             secrets: vec!["key".to_owned()],
+            default_secrets: Vec::new(),
             fingerprint: Fingerprint("f".to_owned()),
             object_name: "nightly-report-0123456789ab".to_owned(),
             namespace: "local".to_owned(),
