@@ -170,7 +170,7 @@ impl ClientError {
             Self::Stranger { .. } => Some("check --server or JOBWRIGHT_SERVER".to_owned()),
             Self::Refused(refusal) => match refusal.name() {
                 "unauthorized" => Some("give a token: --token-file FILE, or JOBWRIGHT_TOKEN".to_owned()),
-                "unknown-template" => Some("`jobwright templates list` shows those of this folder".to_owned()),
+                "unknown-template" => Some("the templates are those of the server: its page lists them under Templates".to_owned()),
                 "unknown-job" => Some("`jobwright jobs list` shows the jobs that there are".to_owned()),
                 _ => None,
             },

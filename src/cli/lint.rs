@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::ValueEnum;
 use serde_json::{Map, Value};
 
-use super::failure::{Advice, WrongUsage};
+use super::failure::{Advice, WrongUsage, advise};
 use crate::template::lint::{Level, Report, format, lint_paths};
 
 /// Checks templates: their syntax, the manifests of their examples, and good practice
@@ -78,6 +78,17 @@ pub fn run(args: LintArgs) -> anyhow::Result<ExitCode> {
     let settings = settings(&args.set)?;
     let report = lint_paths(&args.paths, &settings)
         .hint(|| "name the folder with your templates: jobwright lint PATH")?;
+    if report.templates == 0 {
+        let named: Vec<_> = args
+            .paths
+            .iter()
+            .map(|path| path.display().to_string())
+            .collect();
+        return Err(advise(
+            anyhow::anyhow!("there is no template in {}", named.join(", ")),
+            "a template is a file NAME.yaml; name the folder that holds yours: jobwright lint PATH",
+        ));
+    }
     write(&report, args.output)?;
     writeln!(anstream::stderr(), "{}", report.summary())?;
     let bad =

@@ -40,7 +40,8 @@ A token file has lines of NAME:SHA256HEX. To make a token and its line:
   TOKEN=$(openssl rand -hex 32); echo \"$TOKEN\"
   echo \"ada:$(printf %s \"$TOKEN\" | sha256sum | cut -d ' ' -f 1)\" >> tokens
 
-Stops in good order on SIGTERM or Ctrl-C; a second one stops it at once.")]
+Stops in good order on SIGTERM or Ctrl-C; a second one stops it at once. Jobs of the process executor end with the
+service: they show as Lost after the next start.")]
 pub struct ServeArgs {
     /// The address to listen on; port 0 takes any free one
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080", env = "JOBWRIGHT_LISTEN", value_parser = address)]

@@ -34,6 +34,7 @@ mod routes;
 pub mod server;
 pub mod state;
 pub mod streams;
+mod unique;
 
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};

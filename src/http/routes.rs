@@ -5,7 +5,7 @@ use axum::http::Uri;
 use super::ApiError;
 
 /// The routes that people and programs type.
-const KNOWN: [&str; 15] = [
+const KNOWN: [&str; 14] = [
     "/",
     "/index",
     "/jobs",
@@ -20,7 +20,6 @@ const KNOWN: [&str; 15] = [
     "/api/v1/templates",
     "/api/v1/events",
     "/api/v1/openapi.json",
-    "/callback",
 ];
 
 /// Whether a path needs no sign-in: it shows nothing of any job, or checks a token of its own.

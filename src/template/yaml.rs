@@ -159,9 +159,10 @@ impl<'de> DeserializeSeed<'de> for Node<'_> {
         let nodes = self.budget.nodes.get() + 1;
         self.budget.nodes.set(nodes);
         if nodes > Limit::YamlNodes.max() {
-            return Err(self
-                .budget
-                .exceeded(Limit::YamlNodes, "aliases expand to too many values"));
+            return Err(self.budget.exceeded(
+                Limit::YamlNodes,
+                "there are too many values, aliases counted as often as they are used",
+            ));
         }
         deserializer.deserialize_any(self)
     }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::super::extract::{self, JobPath, OptionalJson, Params, parsed};
+use super::super::unique;
 use super::super::{ApiError, AppState, Caller, Problem};
 use crate::job::{JobId, JobName, JobView, Phase};
 use crate::service::{LaunchRequest, Launched, Rerun, ServiceError};
@@ -16,7 +17,10 @@ use crate::store::{Cursor, Query};
 
 /// A job to launch.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "an object with `template` and, where wanted, `id`, `name` and `parameters`"
+)]
 pub(super) struct Launch {
     /// The template's name.
     #[schema(example = "hello")]
@@ -31,14 +35,17 @@ pub(super) struct Launch {
     #[schema(value_type = Option<String>, example = "Daily")]
     name: Option<JobName>,
     /// The parameters, as the template's schema describes them. A string is taken for any type that it can be read as.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "unique::object")]
     #[schema(value_type = Object, example = json!({"name": "Ada"}))]
     parameters: Map<String, Value>,
 }
 
 /// What a job that is launched again shall do otherwise. Everything may be left out.
 #[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "an object with, where wanted, `id`, `name` and `parameters`"
+)]
 pub(super) struct RerunChange {
     /// The ID of the new job, which makes the request safe to repeat.
     #[serde(default)]
@@ -49,7 +56,7 @@ pub(super) struct RerunChange {
     #[schema(value_type = Option<String>)]
     name: Option<JobName>,
     /// Parameters that replace those of the first job; the others stay. Secret ones are needed again.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "unique::object")]
     #[schema(value_type = Object)]
     parameters: Map<String, Value>,
 }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::super::extract::{NamePath, OptionalJson};
+use super::super::unique;
 use super::super::{ApiError, AppState, Problem};
 use super::history::{manifest_response, manifest_type};
 use crate::job::{JobId, JobName};
@@ -120,7 +121,7 @@ pub(super) struct Render {
     #[schema(value_type = Option<String>)]
     name: Option<JobName>,
     /// The parameters.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "unique::object")]
     #[schema(value_type = Object)]
     parameters: Map<String, Value>,
 }
