@@ -57,22 +57,23 @@ fn main() -> Outcome<()> {
         if ours.manifest() != &plain.render(&data)? {
             return Err(format!("{name}: both ways have to give the same manifest").into());
         }
-        rows[0]
-            .1
-            .push(rate(|| Ok(drop(template.render(&checked, &context)?)))?);
+        rows[0].1.push(rate(|| {
+            Ok(template.render(&checked, &context).map(drop)?)
+        })?);
         rows[1].1.push(rate(|| {
             let checked = template
                 .check(given)
                 .map_err(|faults| format!("{faults:?}"))?;
-            Ok(drop(template.render(&checked, &context)?))
+            Ok(template.render(&checked, &context).map(drop)?)
         })?);
         rows[2].1.push(rate(|| {
             let checked = template
                 .check(given)
                 .map_err(|faults| format!("{faults:?}"))?;
-            Ok(drop(template.render(&checked, &context)?.to_yaml()))
+            std::hint::black_box(template.render(&checked, &context)?.to_yaml());
+            Ok(())
         })?);
-        rows[3].1.push(rate(|| Ok(drop(plain.render(&data)?)))?);
+        rows[3].1.push(rate(|| plain.render(&data).map(drop))?);
     }
     for (what, rates) in &rows {
         write!(out, "{what:<44}")?;
@@ -137,6 +138,10 @@ impl Plain {
     }
 
     fn render(&self, data: &Value) -> Outcome<Value> {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the peer reads its text as anybody would, without the limits of this project's reader"
+        )]
         Ok(serde_yaml::from_str(&self.0.render("body", data)?)?)
     }
 }
