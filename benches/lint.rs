@@ -21,26 +21,17 @@ const PROMISE: Duration = Duration::from_millis(150);
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut out = std::io::stdout().lock();
     let cores = std::thread::available_parallelism()?;
-    writeln!(
-        out,
-        "lint of {TEMPLATES} templates on {cores} cores; median of {RUNS} runs"
-    )?;
+    writeln!(out, "lint of {TEMPLATES} templates on {cores} cores; median of {RUNS} runs")?;
     let one = measure(1, &mut out)?;
     measure(2, &mut out)?;
     let verdict = if one <= PROMISE { "kept" } else { "missed" };
     let promise = PROMISE.as_millis();
-    writeln!(
-        out,
-        "\npromise: {promise} ms for the whole process, one example each: {verdict}"
-    )?;
+    writeln!(out, "\npromise: {promise} ms for the whole process, one example each: {verdict}")?;
     Ok(())
 }
 
 /// Writes a table for templates with so many examples; gives the time of the whole process.
-fn measure(
-    examples: usize,
-    out: &mut impl std::io::Write,
-) -> Result<Duration, Box<dyn std::error::Error>> {
+fn measure(examples: usize, out: &mut impl std::io::Write) -> Result<Duration, Box<dyn std::error::Error>> {
     let folder = tempfile::tempdir()?;
     let sources: Vec<(String, String)> = (0..TEMPLATES).map(|n| template(n, examples)).collect();
     for (name, source) in &sources {
@@ -53,27 +44,13 @@ fn measure(
     let whole = median(|| process(folder.path()))?;
     let inside = median(|| clean(&lint_paths(&[folder.path().to_owned()], &none)?))?;
     let single = median(|| {
-        sources.iter().try_for_each(|(name, source)| {
-            clean(&lint_template("", name, source, &partials, &none))
-        })
+        sources.iter().try_for_each(|(name, source)| clean(&lint_template("", name, source, &partials, &none)))
     })?;
-    let loading = median(|| {
-        sources
-            .iter()
-            .try_for_each(|(name, source)| load(name, source).map(drop))
-    })?;
-    let manifests = sources
-        .iter()
-        .map(|(name, source)| manifest(name, source))
-        .collect::<Result<Vec<_>, _>>()?;
-    let validating = median(|| {
-        match manifests
-            .iter()
-            .find_map(|manifest| validate(manifest).into_iter().next())
-        {
-            Some(finding) => Err(finding.to_string().into()),
-            None => Ok(()),
-        }
+    let loading = median(|| sources.iter().try_for_each(|(name, source)| load(name, source).map(drop)))?;
+    let manifests = sources.iter().map(|(name, source)| manifest(name, source)).collect::<Result<Vec<_>, _>>()?;
+    let validating = median(|| match manifests.iter().find_map(|manifest| validate(manifest).into_iter().next()) {
+        Some(finding) => Err(finding.to_string().into()),
+        None => Ok(()),
     })?;
 
     let plural = if examples == 1 { "" } else { "s" };
@@ -122,47 +99,26 @@ fn process(folder: &Path) -> Outcome {
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .status()?;
-    if status.success() {
-        Ok(())
-    } else {
-        Err(format!("lint ended with {status}").into())
-    }
+    if status.success() { Ok(()) } else { Err(format!("lint ended with {status}").into()) }
 }
 
 /// A benchmark over templates with findings would measure something else.
 fn clean(report: &Report) -> Outcome {
-    match (
-        report.count(Level::Error) + report.count(Level::Warning),
-        report.diagnostics.first(),
-    ) {
+    match (report.count(Level::Error) + report.count(Level::Warning), report.diagnostics.first()) {
         (0, _) => Ok(()),
         (_, first) => Err(format!("{}: {first:?}", report.summary()).into()),
     }
 }
 
 fn load(name: &str, source: &str) -> Result<Template, Box<dyn std::error::Error>> {
-    Ok(Template::load(
-        name,
-        source,
-        &Partials::new(),
-        &Settings::new(),
-    )?)
+    Ok(Template::load(name, source, &Partials::new(), &Settings::new())?)
 }
 
 fn manifest(name: &str, source: &str) -> Result<serde_json::Value, Box<dyn std::error::Error>> {
     let template = load(name, source)?;
-    let example = template
-        .examples()
-        .values()
-        .next()
-        .cloned()
-        .unwrap_or_default();
-    let checked = template
-        .check(&example)
-        .map_err(|faults| format!("{faults:?}"))?;
-    Ok(template
-        .render(&checked, &Context::example())?
-        .into_manifest())
+    let example = template.examples().values().next().cloned().unwrap_or_default();
+    let checked = template.check(&example).map_err(|faults| format!("{faults:?}"))?;
+    Ok(template.render(&checked, &Context::example())?.into_manifest())
 }
 
 /// A template of the size and kind that teams have: some parameters, two blocks, an example or two.
@@ -170,9 +126,7 @@ fn template(number: usize, examples: usize) -> (String, String) {
     let name = format!("report-{number:04}");
     let second = match examples {
         1 => "",
-        _ => {
-            "  large: {day: 2026-02-28, copies: 3, dry_run: true, to: [ada@example.com, bob@example.com]}\n"
-        }
+        _ => "  large: {day: 2026-02-28, copies: 3, dry_run: true, to: [ada@example.com, bob@example.com]}\n",
     };
     let source = format!(
         r#"---

@@ -32,11 +32,7 @@ fn main() -> Outcome<()> {
     let fan_out = json!({"shards": 100, "at_once": 25});
     writeln!(out, "renders a second on one core\n")?;
     writeln!(out, "{:<44} {:>16} {:>16}", "", "nightly-report", "fan-out")?;
-    writeln!(
-        out,
-        "{:<44} {:>16} {:>16}",
-        "", "(with blocks)", "(without)"
-    )?;
+    writeln!(out, "{:<44} {:>16} {:>16}", "", "(with blocks)", "(without)")?;
     let cases = [("nightly-report", nightly), ("fan-out", fan_out)];
     let mut rows: [(&str, Vec<f64>); 4] = [
         ("holes: fill, decode, validate", Vec::new()),
@@ -48,28 +44,20 @@ fn main() -> Outcome<()> {
         let template = catalog.get(name)?;
         let given = given.as_object().ok_or("an object")?;
         let context = Context::example();
-        let checked = template
-            .check(given)
-            .map_err(|faults| format!("{faults:?}"))?;
+        let checked = template.check(given).map_err(|faults| format!("{faults:?}"))?;
         let plain = Plain::new(&template, &catalog)?;
         let data = plain_data(&template, &checked, &context);
         let ours = template.render(&checked, &context)?;
         if ours.manifest() != &plain.render(&data)? {
             return Err(format!("{name}: both ways have to give the same manifest").into());
         }
-        rows[0].1.push(rate(|| {
-            Ok(template.render(&checked, &context).map(drop)?)
-        })?);
+        rows[0].1.push(rate(|| Ok(template.render(&checked, &context).map(drop)?))?);
         rows[1].1.push(rate(|| {
-            let checked = template
-                .check(given)
-                .map_err(|faults| format!("{faults:?}"))?;
+            let checked = template.check(given).map_err(|faults| format!("{faults:?}"))?;
             Ok(template.render(&checked, &context).map(drop)?)
         })?);
         rows[2].1.push(rate(|| {
-            let checked = template
-                .check(given)
-                .map_err(|faults| format!("{faults:?}"))?;
+            let checked = template.check(given).map_err(|faults| format!("{faults:?}"))?;
             std::hint::black_box(template.render(&checked, &context)?.to_yaml());
             Ok(())
         })?);
@@ -84,23 +72,13 @@ fn main() -> Outcome<()> {
     }
     let go = go()?;
     match go {
-        Some(rate) => writeln!(
-            out,
-            "{:<44} {rate:>16.0}",
-            "Go's text/template and a yaml.v3 parse"
-        )?,
-        None => writeln!(
-            out,
-            "Go's text/template: not measured, `go` is not installed"
-        )?,
+        Some(rate) => writeln!(out, "{:<44} {rate:>16.0}", "Go's text/template and a yaml.v3 parse")?,
+        None => writeln!(out, "Go's text/template: not measured, `go` is not installed")?,
     }
     let limit = go.unwrap_or(GO_THEN);
     let times = rows[0].1[0] / limit;
     let verdict = if times >= TIMES { "kept" } else { "missed" };
-    writeln!(
-        out,
-        "\npromise: {TIMES} times Go's {limit:.0}: {times:.1} times, {verdict}"
-    )?;
+    writeln!(out, "\npromise: {TIMES} times Go's {limit:.0}: {times:.1} times, {verdict}")?;
     processes(&mut out)
 }
 
@@ -158,15 +136,9 @@ fn plain_data(template: &Template, checked: &Checked, context: &Context) -> Valu
 /// Go's rate, measured by a program of its own; none without Go.
 fn go() -> Outcome<Option<f64>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/peer-go");
-    let output = Command::new("go")
-        .args(["run", "."])
-        .current_dir(folder)
-        .stderr(Stdio::inherit())
-        .output();
+    let output = Command::new("go").args(["run", "."]).current_dir(folder).stderr(Stdio::inherit()).output();
     match output {
-        Ok(output) if output.status.success() => {
-            Ok(Some(String::from_utf8(output.stdout)?.trim().parse()?))
-        }
+        Ok(output) if output.status.success() => Ok(Some(String::from_utf8(output.stdout)?.trim().parse()?)),
         _ => Ok(None),
     }
 }
@@ -175,25 +147,14 @@ fn processes(out: &mut impl std::io::Write) -> Outcome<()> {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/job-templates");
     let render = |name: &str, params: &[&str]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_jobwright"));
-        command
-            .args(["render", name, "--templates", folder])
-            .args(params);
+        command.args(["render", name, "--templates", folder]).args(params);
         command
     };
-    writeln!(
-        out,
-        "\nwhole processes, {PROCESSES} of each: median and 99th percentile"
-    )?;
+    writeln!(out, "\nwhole processes, {PROCESSES} of each: median and 99th percentile")?;
     let mut worst = Duration::ZERO;
     for (what, mut command) in [
-        (
-            "jobwright render nightly-report",
-            render("nightly-report", &["-p", "day=2026-02-28"]),
-        ),
-        (
-            "jobwright render hello",
-            render("hello", &["-p", "name=Ada"]),
-        ),
+        ("jobwright render nightly-report", render("nightly-report", &["-p", "day=2026-02-28"])),
+        ("jobwright render hello", render("hello", &["-p", "name=Ada"])),
         ("true (what any process takes)", Command::new("true")),
     ] {
         command.stdin(Stdio::null()).stdout(Stdio::null());
@@ -212,14 +173,7 @@ fn processes(out: &mut impl std::io::Write) -> Outcome<()> {
             worst = worst.max(median);
         }
     }
-    let verdict = if worst <= PROCESS_PROMISE {
-        "kept"
-    } else {
-        "missed"
-    };
-    writeln!(
-        out,
-        "\npromise: {PROCESS_PROMISE:?} for the whole process: {verdict}"
-    )?;
+    let verdict = if worst <= PROCESS_PROMISE { "kept" } else { "missed" };
+    writeln!(out, "\npromise: {PROCESS_PROMISE:?} for the whole process: {verdict}")?;
     Ok(())
 }

@@ -45,19 +45,14 @@ spec:
 
 fn main() -> Result<(), Failure> {
     let place = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let span = Duration::from_secs(asked("JOBWRIGHT_BENCH_SECONDS", 3));
     runtime.block_on(reports(place.path(), span))?;
     runtime.block_on(lists(place.path(), span))
 }
 
 fn asked(name: &str, default: u64) -> u64 {
-    env::var(name)
-        .ok()
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(default)
+    env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 
 /// The program, serving from a folder.
@@ -83,17 +78,8 @@ impl Server {
             .spawn()?;
         let mut line = String::new();
         BufReader::new(child.stdout.take().ok_or("no output")?).read_line(&mut line)?;
-        let address = line
-            .trim()
-            .rsplit('/')
-            .next()
-            .unwrap_or_default()
-            .to_owned();
-        let mut server = Self {
-            child,
-            address,
-            started_in: Duration::ZERO,
-        };
+        let address = line.trim().rsplit('/').next().unwrap_or_default().to_owned();
+        let mut server = Self { child, address, started_in: Duration::ZERO };
         let mut connection = server.connect().await?;
         while connection.send(&get("/readyz")).await?.status != 200 {
             tokio::task::yield_now().await;
@@ -105,10 +91,7 @@ impl Server {
     async fn connect(&self) -> Result<Connection, Failure> {
         let stream = TcpStream::connect(&self.address).await?;
         stream.set_nodelay(true)?;
-        Ok(Connection {
-            stream,
-            buffer: Vec::new(),
-        })
+        Ok(Connection { stream, buffer: Vec::new() })
     }
 
     /// The memory of the program, in MiB.
@@ -154,17 +137,13 @@ impl Connection {
             let status = text.get(9..12).ok_or("no status")?.parse()?;
             let length = text.lines().find_map(|line| {
                 let (name, value) = line.split_once(':')?;
-                name.eq_ignore_ascii_case("content-length")
-                    .then(|| value.trim().parse::<usize>().ok())?
+                name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>().ok())?
             });
             let length = length.ok_or("no length")?;
             while self.buffer.len() < head + 4 + length {
                 self.stream.read_buf(&mut self.buffer).await?;
             }
-            return Ok(Answer {
-                status,
-                body: self.buffer.split_off(head + 4),
-            });
+            return Ok(Answer { status, body: self.buffer.split_off(head + 4) });
         }
     }
 }
@@ -191,8 +170,7 @@ async fn load(
     let tasks = tokio::task::LocalSet::new();
     let mut running = Vec::new();
     for _ in 0..connections {
-        let (mut connection, next, request) =
-            (server.connect().await?, next.clone(), request.clone());
+        let (mut connection, next, request) = (server.connect().await?, next.clone(), request.clone());
         running.push(tasks.spawn_local(async move {
             let mut took = Vec::new();
             loop {
@@ -246,26 +224,13 @@ struct Row {
 
 impl Row {
     fn print(&self, name: &str) -> io::Result<()> {
-        let at =
-            |percent: usize| self.took[self.took.len() * percent / 100].as_secs_f64() * 1_000.0;
-        writeln!(
-            io::stdout().lock(),
-            "{name:<44} {:>9.0}/s {:>9.2} ms {:>9.2} ms",
-            self.rate,
-            at(50),
-            at(99)
-        )
+        let at = |percent: usize| self.took[self.took.len() * percent / 100].as_secs_f64() * 1_000.0;
+        writeln!(io::stdout().lock(), "{name:<44} {:>9.0}/s {:>9.2} ms {:>9.2} ms", self.rate, at(50), at(99))
     }
 }
 
 fn heading(text: &str) -> io::Result<()> {
-    writeln!(
-        io::stdout().lock(),
-        "\n{text:<44} {:>11} {:>12} {:>12}",
-        "rate",
-        "p50",
-        "p99"
-    )
+    writeln!(io::stdout().lock(), "\n{text:<44} {:>11} {:>12} {:>12}", "rate", "p50", "p99")
 }
 
 /// Launches, and then reports for the jobs that were launched.
@@ -292,20 +257,12 @@ async fn reports(place: &Path, span: Duration) -> Result<(), Failure> {
             let report = move |number: u64| {
                 let token = &tokens[usize::try_from(number % jobs).unwrap_or(0)];
                 let form = "status=Processing...&progress=40";
-                post(
-                    &format!("/callback/{token}"),
-                    "application/x-www-form-urlencoded",
-                    form,
-                )
+                post(&format!("/callback/{token}"), "application/x-www-form-urlencoded", form)
             };
             let row = load(&server, connections, Until::Time(span), report).await?;
             row.print(&format!("durable reports, {connections} connections"))?;
         }
-        writeln!(
-            io::stdout().lock(),
-            "memory of the service at the end: {} MiB",
-            server.resident()?
-        )?;
+        writeln!(io::stdout().lock(), "memory of the service at the end: {} MiB", server.resident()?)?;
     }
     Ok(())
 }
@@ -340,24 +297,14 @@ async fn lists(place: &Path, span: Duration) -> Result<(), Failure> {
             ("newest 50", "limit=50"),
             ("50 failed", "limit=50&phase=Failed"),
             ("50 of a template", "limit=50&template=template-3"),
-            (
-                "50 failed of a template",
-                "limit=50&phase=Failed&template=template-7",
-            ),
+            ("50 failed of a template", "limit=50&phase=Failed&template=template-7"),
             ("one by its ID", "limit=50&q=job-0500000"),
             ("by text that many have", "limit=50&q=report"),
         ] {
-            let row = load(&server, 1, Until::Time(span), move |_| {
-                get(&format!("/api/v1/jobs?{query}"))
-            })
-            .await?;
+            let row = load(&server, 1, Until::Time(span), move |_| get(&format!("/api/v1/jobs?{query}"))).await?;
             row.print(name)?;
         }
-        writeln!(
-            io::stdout().lock(),
-            "memory of the service at the end: {} MiB",
-            server.resident()?
-        )?;
+        writeln!(io::stdout().lock(), "memory of the service at the end: {} MiB", server.resident()?)?;
     }
     Ok(())
 }

@@ -33,38 +33,23 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 }
 
 fn asked(name: &str, default: u64) -> u64 {
-    env::var(name)
-        .ok()
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(default)
+    env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 
 /// Changes a second that are durable when they are acknowledged.
 fn writes(place: &Path) -> Result<(), Box<dyn std::error::Error>> {
     let span = Duration::from_secs(asked("JOBWRIGHT_BENCH_SECONDS", 2));
     let mut out = io::stdout().lock();
-    writeln!(
-        out,
-        "{:>12} {:>12} {:>10} {:>10}",
-        "submitters", "changes/s", "p50", "p99"
-    )?;
+    writeln!(out, "{:>12} {:>12} {:>10} {:>10}", "submitters", "changes/s", "p50", "p99")?;
     let syncs = disk(place, span)?;
-    writeln!(
-        out,
-        "{:>12} {syncs:>12.0} {:>10} {:>10}",
-        "fsync alone", "", ""
-    )?;
+    writeln!(out, "{:>12} {syncs:>12.0} {:>10} {:>10}", "fsync alone", "", "")?;
     let runtime = tokio::runtime::Builder::new_multi_thread().build()?;
     for submitters in [1, 8, 64, 512] {
-        let store = Store::open(
-            &place.join(format!("writes-{submitters}")),
-            Options::default(),
-        )?;
+        let store = Store::open(&place.join(format!("writes-{submitters}")), Options::default())?;
         let started = Instant::now();
         let mut took = runtime.block_on(async {
-            let tasks: Vec<_> = (0..submitters)
-                .map(|number| tokio::spawn(submit(store.clone(), number, started + span)))
-                .collect();
+            let tasks: Vec<_> =
+                (0..submitters).map(|number| tokio::spawn(submit(store.clone(), number, started + span))).collect();
             let mut took = Vec::new();
             for task in tasks {
                 took.extend(task.await?);
@@ -74,12 +59,7 @@ fn writes(place: &Path) -> Result<(), Box<dyn std::error::Error>> {
         let rate = took.len() as f64 / started.elapsed().as_secs_f64();
         took.sort();
         let at = |percent: usize| format!("{:.2} ms", millis(took[took.len() * percent / 100]));
-        writeln!(
-            out,
-            "{submitters:>12} {rate:>12.0} {:>10} {:>10}",
-            at(50),
-            at(99)
-        )?;
+        writeln!(out, "{submitters:>12} {rate:>12.0} {:>10} {:>10}", at(50), at(99))?;
     }
     Ok(())
 }
@@ -99,23 +79,15 @@ fn disk(place: &Path, span: Duration) -> io::Result<f64> {
 /// One job whose worker reports as fast as reports become durable.
 async fn submit(store: Store, number: u64, until: Instant) -> Vec<Duration> {
     let mut job = job(number);
-    store
-        .submit(Change::insert(&job, Vec::new()))
-        .await
-        .expect("a new job");
+    store.submit(Change::insert(&job, Vec::new())).await.expect("a new job");
     let mut took = Vec::new();
     for sequence in 0.. {
         let started = Instant::now();
         if started >= until {
             break;
         }
-        let report = Report::new(
-            Timestamp::UNIX_EPOCH,
-            Some(sequence),
-            "Processing...".to_owned(),
-            None,
-            Some(sequence % 100),
-        );
+        let report =
+            Report::new(Timestamp::UNIX_EPOCH, Some(sequence), "Processing...".to_owned(), None, Some(sequence % 100));
         let learned = job.status.learn(Fact::Report(report.expect("a report")));
         let change = Change::update(&job, learned.events);
         store.submit(change).await.expect("a report on record");
@@ -141,21 +113,13 @@ fn reads(place: &Path) -> Result<(), Box<dyn std::error::Error>> {
     read_apart(&folder)?;
     let started = Instant::now();
     compact(&folder, &mut |_| {})?;
-    writeln!(
-        out,
-        "\ncompacted in {:.0} s, {} MiB on disk",
-        started.elapsed().as_secs_f64(),
-        size(&folder)? >> 20
-    )?;
+    writeln!(out, "\ncompacted in {:.0} s, {} MiB on disk", started.elapsed().as_secs_f64(), size(&folder)? >> 20)?;
     out.flush()?;
     read_apart(&folder)
 }
 
 fn read_apart(folder: &Path) -> Result<(), Box<dyn std::error::Error>> {
-    let done = Command::new(env::current_exe()?)
-        .arg(READER)
-        .arg(folder)
-        .status()?;
+    let done = Command::new(env::current_exe()?).arg(READER).arg(folder).status()?;
     if !done.success() {
         return Err("the reading process failed".into());
     }
@@ -167,36 +131,15 @@ fn read(folder: &Path) -> Result<(), Box<dyn std::error::Error>> {
     let started = Instant::now();
     let store = Store::open_existing(folder, Options::default())?;
     let took = millis(started.elapsed());
-    writeln!(
-        out,
-        "{:>34} {took:>8.0} ms, {} MiB resident",
-        "open",
-        resident()?
-    )?;
+    writeln!(out, "{:>34} {took:>8.0} ms, {} MiB resident", "open", resident()?)?;
     let started = Instant::now();
     let active = store.active()?.len();
     let took = millis(started.elapsed());
-    writeln!(
-        out,
-        "{:>34} {took:>8.0} ms, {active} jobs",
-        "what is left to be done"
-    )?;
-    let phases = |phases: &[Phase]| Query {
-        phases: phases.to_vec(),
-        ..Query::default()
-    };
-    let text = |text: &str| Query {
-        text: Some(text.to_owned()),
-        ..Query::default()
-    };
-    let template = Query {
-        template: Some("template-3".to_owned()),
-        ..Query::default()
-    };
-    let both = Query {
-        template: template.template.clone(),
-        ..phases(&[Phase::Failed])
-    };
+    writeln!(out, "{:>34} {took:>8.0} ms, {active} jobs", "what is left to be done")?;
+    let phases = |phases: &[Phase]| Query { phases: phases.to_vec(), ..Query::default() };
+    let text = |text: &str| Query { text: Some(text.to_owned()), ..Query::default() };
+    let template = Query { template: Some("template-3".to_owned()), ..Query::default() };
+    let both = Query { template: template.template.clone(), ..phases(&[Phase::Failed]) };
     for (name, query) in [
         ("newest 50", Query::default()),
         ("50 of a frequent phase", phases(&[Phase::Succeeded])),
@@ -209,22 +152,12 @@ fn read(folder: &Path) -> Result<(), Box<dyn std::error::Error>> {
     ] {
         pages(&mut out, &store, name, query)?;
     }
-    writeln!(
-        out,
-        "{:>34} {:>8} MiB resident",
-        "after all that",
-        resident()?
-    )?;
+    writeln!(out, "{:>34} {:>8} MiB resident", "after all that", resident()?)?;
     Ok(())
 }
 
 /// Twenty pages in a row, ten times over.
-fn pages(
-    out: &mut impl Write,
-    store: &Store,
-    name: &str,
-    query: Query,
-) -> Result<(), Box<dyn std::error::Error>> {
+fn pages(out: &mut impl Write, store: &Store, name: &str, query: Query) -> Result<(), Box<dyn std::error::Error>> {
     let (mut took, mut found) = (Vec::new(), 0);
     for _ in 0..10 {
         let mut query = query.clone();
@@ -241,12 +174,7 @@ fn pages(
     }
     took.sort();
     let at = |percent: usize| millis(took[took.len() * percent / 100]);
-    writeln!(
-        out,
-        "{name:>34} {:>8.2} ms median, {:.2} ms p99, up to {found} jobs a page",
-        at(50),
-        at(99)
-    )?;
+    writeln!(out, "{name:>34} {:>8.2} ms median, {:.2} ms p99, up to {found} jobs a page", at(50), at(99))?;
     Ok(())
 }
 
@@ -267,11 +195,7 @@ fn size(folder: &Path) -> io::Result<u64> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         let found = entry.metadata()?;
-        bytes += if found.is_dir() {
-            size(&entry.path())?
-        } else {
-            found.len()
-        };
+        bytes += if found.is_dir() { size(&entry.path())? } else { found.len() };
     }
     Ok(bytes)
 }

@@ -2,8 +2,7 @@
 
 use jiff::Timestamp;
 use jobwright::job::{
-    Conclusion, EventKind, Evidence, Fact, Fingerprint, Intent, Job, NewEvent, ObjectRef, Snapshot,
-    Source, Status,
+    Conclusion, EventKind, Evidence, Fact, Fingerprint, Intent, Job, NewEvent, ObjectRef, Snapshot, Source, Status,
 };
 
 /// A job that was recorded and no more.
@@ -46,11 +45,7 @@ pub(crate) fn job(number: u64) -> Job {
 pub(crate) fn ended(number: u64) -> (Job, Vec<NewEvent>) {
     let mut job = job(number);
     let at = job.intent.created;
-    let mut events = vec![NewEvent {
-        at,
-        source: Source::User,
-        kind: EventKind::Recorded,
-    }];
+    let mut events = vec![NewEvent { at, source: Source::User, kind: EventKind::Recorded }];
     if number.is_multiple_of(10_000) {
         return (job, events);
     }
@@ -77,10 +72,7 @@ pub(crate) fn ended(number: u64) -> (Job, Vec<NewEvent>) {
         blocked: None,
         pods: std::collections::BTreeMap::new(),
     };
-    for fact in [
-        Fact::Evidence(Evidence::Seen(Box::new(snapshot))),
-        Fact::LogKept { at },
-    ] {
+    for fact in [Fact::Evidence(Evidence::Seen(Box::new(snapshot))), Fact::LogKept { at }] {
         events.extend(job.status.learn(fact).events);
     }
     (job, events)

@@ -19,12 +19,7 @@ use super::sse::Messages;
 #[command(next_help_heading = "Server")]
 pub struct ServerArgs {
     /// The server to talk to
-    #[arg(
-        long,
-        value_name = "URL",
-        default_value = "http://127.0.0.1:8080",
-        env = "JOBWRIGHT_SERVER"
-    )]
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080", env = "JOBWRIGHT_SERVER")]
     server: String,
 
     /// A file with the token to sign in with; the token itself may be in JOBWRIGHT_TOKEN
@@ -40,11 +35,7 @@ const SILENCE: Duration = Duration::from_secs(45);
 const ATTEMPTS: u32 = 6;
 
 /// What must be escaped within one segment of a path: everything but RFC 3986's unreserved characters.
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~');
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// A text as one segment of a path, or as a value in a query.
 pub fn escape(text: &str) -> String {
@@ -131,24 +122,14 @@ impl std::fmt::Display for Refusal {
         for difference in items(&self.members, "differences") {
             let field = difference.get("field").and_then(Value::as_str);
             let side = |member: &str| difference.get(member).unwrap_or(&Value::Null).to_string();
-            write!(
-                f,
-                "\n{}: recorded {}, requested {}",
-                field.unwrap_or("?"),
-                side("recorded"),
-                side("requested")
-            )?;
+            write!(f, "\n{}: recorded {}, requested {}", field.unwrap_or("?"), side("recorded"), side("requested"))?;
         }
         Ok(())
     }
 }
 
 fn items<'a>(members: &'a Map<String, Value>, name: &str) -> impl Iterator<Item = &'a Value> {
-    members
-        .get(name)
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
+    members.get(name).and_then(Value::as_array).into_iter().flatten()
 }
 
 impl ClientError {
@@ -170,7 +151,9 @@ impl ClientError {
             Self::Stranger { .. } => Some("check --server or JOBWRIGHT_SERVER".to_owned()),
             Self::Refused(refusal) => match refusal.name() {
                 "unauthorized" => Some("give a token: --token-file FILE, or JOBWRIGHT_TOKEN".to_owned()),
-                "unknown-template" => Some("the templates are those of the server: its page lists them under Templates".to_owned()),
+                "unknown-template" => {
+                    Some("the templates are those of the server: its page lists them under Templates".to_owned())
+                }
                 "unknown-job" => Some("`jobwright jobs list` shows the jobs that there are".to_owned()),
                 _ => None,
             },
@@ -208,9 +191,7 @@ impl Client {
             None => std::env::var("JOBWRIGHT_TOKEN").ok(),
         };
         let token = token.map(|token| token.trim().to_owned());
-        let authorization = token
-            .filter(|it| !it.is_empty())
-            .map(|token| format!("Bearer {token}"));
+        let authorization = token.filter(|it| !it.is_empty()).map(|token| format!("Bearer {token}"));
         let config = || {
             Agent::config_builder()
                 .http_status_as_error(false)
@@ -222,10 +203,7 @@ impl Client {
         Ok(Self {
             base,
             authorization,
-            agent: config()
-                .timeout_global(Some(Duration::from_secs(120)))
-                .build()
-                .into(),
+            agent: config().timeout_global(Some(Duration::from_secs(120))).build().into(),
             streams: config().timeout_per_read(Some(SILENCE)).build().into(),
         })
     }
@@ -237,8 +215,7 @@ impl Client {
 
     /// Asks for something.
     pub fn get(&self, path: &str) -> anyhow::Result<Value> {
-        self.exchange(&Method::GET, path, None)
-            .map_err(ClientError::into_report)
+        self.exchange(&Method::GET, path, None).map_err(ClientError::into_report)
     }
 
     /// Has something done, once.
@@ -273,11 +250,7 @@ impl Client {
     }
 
     /// A stream of server-sent events, after the one with this ID.
-    pub fn events(
-        &self,
-        path: &str,
-        after: Option<&str>,
-    ) -> Outcome<Messages<BufReader<impl Read + use<>>>> {
+    pub fn events(&self, path: &str, after: Option<&str>) -> Outcome<Messages<BufReader<impl Read + use<>>>> {
         let mut headers = vec![("accept", "text/event-stream")];
         headers.extend(after.map(|id| ("last-event-id", id)));
         Ok(Messages::new(BufReader::new(self.stream(path, &headers)?)))
@@ -291,13 +264,7 @@ impl Client {
     }
 
     fn exchange(&self, method: &Method, path: &str, body: Option<&Value>) -> Outcome<Value> {
-        let response = self.send(
-            &self.agent,
-            method,
-            path,
-            body,
-            &[("accept", "application/json")],
-        )?;
+        let response = self.send(&self.agent, method, path, body, &[("accept", "application/json")])?;
         let mut response = self.expect_success(response)?;
         let status = response.status();
         if status == StatusCode::NO_CONTENT {
@@ -315,9 +282,7 @@ impl Client {
         body: Option<&Value>,
         headers: &[(&str, &str)],
     ) -> Outcome<Response<Body>> {
-        let mut request = Request::builder()
-            .method(method)
-            .uri(format!("{}{path}", self.base));
+        let mut request = Request::builder().method(method).uri(format!("{}{path}", self.base));
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
@@ -330,10 +295,7 @@ impl Client {
                 .body(body.to_string())
                 .map_err(ureq::Error::from)
                 .and_then(|request| agent.run(request)),
-            None => request
-                .body(())
-                .map_err(ureq::Error::from)
-                .and_then(|request| agent.run(request)),
+            None => request.body(()).map_err(ureq::Error::from).and_then(|request| agent.run(request)),
         };
         answer.map_err(|error| self.no_answer(error))
     }
@@ -356,34 +318,22 @@ impl Client {
     }
 
     fn stranger(&self, status: StatusCode) -> ClientError {
-        ClientError::Stranger {
-            server: self.base.clone(),
-            status,
-        }
+        ClientError::Stranger { server: self.base.clone(), status }
     }
 
     fn no_answer(&self, error: ureq::Error) -> ClientError {
         let unsent = match &error {
             ureq::Error::Io(cause) => cause.kind() == io::ErrorKind::ConnectionRefused,
-            ureq::Error::HostNotFound | ureq::Error::ConnectionFailed | ureq::Error::BadUri(_) => {
-                true
-            }
+            ureq::Error::HostNotFound | ureq::Error::ConnectionFailed | ureq::Error::BadUri(_) => true,
             ureq::Error::Timeout(kind) => *kind == ureq::Timeout::Connect,
             _ => false,
         };
-        ClientError::NoAnswer {
-            server: self.base.clone(),
-            cause: error.into_io(),
-            unsent,
-        }
+        ClientError::NoAnswer { server: self.base.clone(), cause: error.into_io(), unsent }
     }
 }
 
 /// Waits before the next attempt.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a server that was too busy or away is left alone for a while"
-)]
+#[expect(clippy::disallowed_methods, reason = "a server that was too busy or away is left alone for a while")]
 pub fn pause(wait: Duration) {
     std::thread::sleep(wait);
 }

@@ -54,16 +54,8 @@ fn compare<'a>(old: &'a str, new: &'a str) -> Vec<Line<'a>> {
     let same = |(a, b): &(&&str, &&str)| a == b;
     let head = old.iter().zip(&new).take_while(same).count();
     let (old_rest, new_rest) = (&old[head..], &new[head..]);
-    let tail = old_rest
-        .iter()
-        .rev()
-        .zip(new_rest.iter().rev())
-        .take_while(same)
-        .count();
-    let (old_mid, new_mid) = (
-        &old_rest[..old_rest.len() - tail],
-        &new_rest[..new_rest.len() - tail],
-    );
+    let tail = old_rest.iter().rev().zip(new_rest.iter().rev()).take_while(same).count();
+    let (old_mid, new_mid) = (&old_rest[..old_rest.len() - tail], &new_rest[..new_rest.len() - tail]);
     let mut lines: Vec<_> = old[..head].iter().map(|text| Line::Same(text)).collect();
     middle(old_mid, new_mid, &mut lines);
     lines.extend(old[old.len() - tail..].iter().map(|text| Line::Same(text)));
@@ -93,9 +85,7 @@ fn middle<'a>(old: &[&'a str], new: &[&'a str], lines: &mut Vec<Line<'a>>) {
         if i < old.len() && j < new.len() && old[i] == new[j] {
             lines.push(Line::Same(old[i]));
             (i, j) = (i + 1, j + 1);
-        } else if j == new.len()
-            || i < old.len() && common[(i + 1) * width + j] >= common[i * width + j + 1]
-        {
+        } else if j == new.len() || i < old.len() && common[(i + 1) * width + j] >= common[i * width + j + 1] {
             lines.push(Line::Gone(old[i]));
             i += 1;
         } else {
@@ -119,10 +109,7 @@ mod tests {
     fn a_changed_line_is_shown_with_those_around_it() {
         let old = "1\n2\n3\n4\n5\n6\n7\n8\n9\n";
         let new = "1\n2\n3\n4\nfive\n6\n7\n8\n9\n";
-        assert_eq!(
-            plain(old, new),
-            "@@ -2 +2 @@\n 2\n 3\n 4\n-5\n+five\n 6\n 7\n 8\n"
-        );
+        assert_eq!(plain(old, new), "@@ -2 +2 @@\n 2\n 3\n 4\n-5\n+five\n 6\n 7\n 8\n");
     }
 
     #[test]

@@ -48,10 +48,7 @@ impl<T, E: Into<anyhow::Error>> Advice<T> for Result<T, E> {
 
 /// An error together with what to do about it.
 pub fn advise(error: impl Into<anyhow::Error>, hint: impl Into<String>) -> anyhow::Error {
-    anyhow::Error::new(Advised {
-        error: error.into(),
-        hint: hint.into(),
-    })
+    anyhow::Error::new(Advised { error: error.into(), hint: hint.into() })
 }
 
 /// Tells an error on stderr and gives the exit code. A reader of our output that went away is no failure of ours.
@@ -61,11 +58,7 @@ pub(super) fn report(error: &anyhow::Error) -> ExitCode {
     }
     // Nothing is left to be done where stderr cannot be written to either.
     let _ = write(&mut anstream::stderr().lock(), error);
-    if error.chain().any(|cause| cause.is::<WrongUsage>()) {
-        ExitCode::from(2)
-    } else {
-        ExitCode::FAILURE
-    }
+    if error.chain().any(|cause| cause.is::<WrongUsage>()) { ExitCode::from(2) } else { ExitCode::FAILURE }
 }
 
 /// Prints clap's answer: a complaint on stderr with exit code 2, or the help or version that was asked for.
@@ -83,11 +76,9 @@ pub(super) fn usage(answer: &clap::Error) -> ExitCode {
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    error.chain().any(|cause| {
-        cause
-            .downcast_ref::<io::Error>()
-            .is_some_and(|it| it.kind() == io::ErrorKind::BrokenPipe)
-    })
+    error
+        .chain()
+        .any(|cause| cause.downcast_ref::<io::Error>().is_some_and(|it| it.kind() == io::ErrorKind::BrokenPipe))
 }
 
 fn write(to: &mut impl Write, error: &anyhow::Error) -> io::Result<()> {
@@ -112,11 +103,7 @@ fn write(to: &mut impl Write, error: &anyhow::Error) -> io::Result<()> {
 /// One label and a text under which further lines are indented.
 fn line(to: &mut impl Write, style: Style, label: &str, text: &str) -> io::Result<()> {
     let mut lines = text.trim_end().lines();
-    writeln!(
-        to,
-        "{style}{label}{style:#}{}",
-        lines.next().unwrap_or_default()
-    )?;
+    writeln!(to, "{style}{label}{style:#}{}", lines.next().unwrap_or_default())?;
     for more in lines {
         writeln!(to, "{:width$}{more}", "", width = label.len())?;
     }
@@ -157,16 +144,12 @@ mod tests {
     #[test]
     fn further_lines_are_indented() {
         let error = anyhow::anyhow!("two faults:\na is missing\nb is wrong");
-        assert_eq!(
-            told(&error),
-            "error: two faults:\n       a is missing\n       b is wrong\n"
-        );
+        assert_eq!(told(&error), "error: two faults:\n       a is missing\n       b is wrong\n");
     }
 
     #[test]
     fn a_reader_that_went_away_is_no_failure() {
-        let error =
-            anyhow::Error::new(io::Error::from(io::ErrorKind::BrokenPipe)).context("writing");
+        let error = anyhow::Error::new(io::Error::from(io::ErrorKind::BrokenPipe)).context("writing");
         assert!(is_broken_pipe(&error));
         assert!(!is_broken_pipe(&anyhow::anyhow!("other")));
     }

@@ -54,12 +54,7 @@ pub fn to_end(
     out: &mut impl Write,
     mut log: impl FnMut(),
 ) -> anyhow::Result<Phase> {
-    let mut printer = Printer {
-        out,
-        created,
-        last_sequence: 0,
-        first_pod: None,
-    };
+    let mut printer = Printer { out, created, last_sequence: 0, first_pod: None };
     let mut log_open = false;
     let mut log_wanted = shown == Shown::All;
     let mut end: Option<(Box<Event>, Phase, Instant)> = None;
@@ -142,19 +137,14 @@ impl<W: Write> Printer<'_, W> {
     }
 
     fn event(&mut self, event: &Event) -> io::Result<()> {
-        self.out
-            .write_all(event_line(event, self.created).as_bytes())?;
+        self.out.write_all(event_line(event, self.created).as_bytes())?;
         self.out.flush()
     }
 
     fn line(&mut self, line: &LogLine) -> io::Result<()> {
         let first = self.first_pod.get_or_insert_with(|| line.pod.clone());
         let moment = moment(line.at, self.created);
-        let pod = if *first == line.pod {
-            String::new()
-        } else {
-            format!("{DIM}[{}]{DIM:#} ", line.pod)
-        };
+        let pod = if *first == line.pod { String::new() } else { format!("{DIM}[{}]{DIM:#} ", line.pod) };
         writeln!(self.out, "{moment}{DIM}│{DIM:#} {pod}{}", line.text)?;
         self.out.flush()
     }
@@ -176,26 +166,14 @@ fn what(kind: &EventKind) -> String {
     match kind {
         EventKind::Recorded => phase(Phase::Pending, None, None),
         EventKind::Created { object } => format!("created {}/{}", object.namespace, object.name),
-        EventKind::Phase {
-            to,
-            reason,
-            message,
-            ..
-        } => phase(*to, reason.as_deref(), message.as_deref()),
+        EventKind::Phase { to, reason, message, .. } => phase(*to, reason.as_deref(), message.as_deref()),
         EventKind::ContainerStarted { pod, container } => {
             format!("container {container} of {pod} started")
         }
-        EventKind::ContainerEnded {
-            pod,
-            container,
-            exit_code,
-            reason,
-        } => format!("container {container} of {pod} ended: {reason}, exit code {exit_code}"),
-        EventKind::Report {
-            report,
-            late,
-            after_end,
-        } => {
+        EventKind::ContainerEnded { pod, container, exit_code, reason } => {
+            format!("container {container} of {pod} ended: {reason}, exit code {exit_code}")
+        }
+        EventKind::Report { report, late, after_end } => {
             let progress = report.progress.map(|percent| format!(" {percent} %"));
             let message = report.message.as_ref().map(|text| format!(": {text}"));
             let aside = match (late, after_end) {
@@ -203,12 +181,7 @@ fn what(kind: &EventKind) -> String {
                 (true, _) => " (late)",
                 _ => "",
             };
-            let words = format!(
-                "{}{}{}",
-                report.status,
-                progress.unwrap_or_default(),
-                message.unwrap_or_default()
-            );
+            let words = format!("{}{}{}", report.status, progress.unwrap_or_default(), message.unwrap_or_default());
             let words = printable(&words);
             format!("worker: {WORDS}{words}{WORDS:#}{aside}")
         }
@@ -227,17 +200,11 @@ fn what(kind: &EventKind) -> String {
 fn phase(phase: Phase, reason: Option<&str>, message: Option<&str>) -> String {
     let style = show::phase_style(phase);
     let why: Vec<&str> = [reason, message].into_iter().flatten().collect();
-    let why = if why.is_empty() {
-        String::new()
-    } else {
-        format!(" ({})", printable(&why.join(": ")))
-    };
+    let why = if why.is_empty() { String::new() } else { format!(" ({})", printable(&why.join(": "))) };
     format!("{style}{phase}{style:#}{why}")
 }
 
 /// A worker's words must not steer the terminal.
 fn printable(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect()
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

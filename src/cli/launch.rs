@@ -89,12 +89,7 @@ pub fn launched(client: &Client, answer: &Value, args: &LaunchArgs) -> anyhow::R
 }
 
 /// Writes a job in the end. If it was followed there, its own verdict is the exit code.
-pub fn finish(
-    answer: &Value,
-    job: &JobView,
-    format: Format,
-    followed: bool,
-) -> anyhow::Result<ExitCode> {
+pub fn finish(answer: &Value, job: &JobView, format: Format, followed: bool) -> anyhow::Result<ExitCode> {
     let mut stdout = anstream::stdout();
     match format {
         Format::Json | Format::Yaml => show::data(&mut stdout, answer, format)?,
@@ -103,11 +98,7 @@ pub fn finish(
         Format::Table | Format::Wide => {
             let wide = format == Format::Wide;
             let jobs = std::slice::from_ref(job);
-            write!(
-                stdout,
-                "{}",
-                show::jobs(jobs, Timestamp::now(), wide, show::room())
-            )?;
+            write!(stdout, "{}", show::jobs(jobs, Timestamp::now(), wide, show::room()))?;
         }
     }
     if followed || job.phase == Phase::Rejected {

@@ -26,21 +26,11 @@ Examples:
 Exit codes: 0 no errors, 1 errors (or warnings, with --deny-warnings), 2 wrong usage.")]
 pub struct LintArgs {
     /// Template folders or files
-    #[arg(
-        value_name = "PATH",
-        default_value = "job-templates",
-        env = "JOBWRIGHT_TEMPLATES"
-    )]
+    #[arg(value_name = "PATH", default_value = "job-templates", env = "JOBWRIGHT_TEMPLATES")]
     paths: Vec<PathBuf>,
 
     /// How findings are written
-    #[arg(
-        short,
-        long,
-        value_name = "FORMAT",
-        default_value = "human",
-        env = "JOBWRIGHT_LINT_OUTPUT"
-    )]
+    #[arg(short, long, value_name = "FORMAT", default_value = "human", env = "JOBWRIGHT_LINT_OUTPUT")]
     output: Output,
 
     /// Fail on warnings too
@@ -48,12 +38,7 @@ pub struct LintArgs {
     deny_warnings: bool,
 
     /// A setting that the place of deployment gives; may be repeated
-    #[arg(
-        long,
-        value_name = "SETTING=VALUE",
-        env = "JOBWRIGHT_SET",
-        value_delimiter = ','
-    )]
+    #[arg(long, value_name = "SETTING=VALUE", env = "JOBWRIGHT_SET", value_delimiter = ',')]
     set: Vec<String>,
 }
 
@@ -76,14 +61,10 @@ enum Output {
 /// When a path cannot be read, or the findings cannot be written.
 pub fn run(args: LintArgs) -> anyhow::Result<ExitCode> {
     let settings = settings(&args.set)?;
-    let report = lint_paths(&args.paths, &settings)
-        .hint(|| "name the folder with your templates: jobwright lint PATH")?;
+    let report =
+        lint_paths(&args.paths, &settings).hint(|| "name the folder with your templates: jobwright lint PATH")?;
     if report.templates == 0 {
-        let named: Vec<_> = args
-            .paths
-            .iter()
-            .map(|path| path.display().to_string())
-            .collect();
+        let named: Vec<_> = args.paths.iter().map(|path| path.display().to_string()).collect();
         return Err(advise(
             anyhow::anyhow!("there is no template in {}", named.join(", ")),
             "a template is a file NAME.yaml; name the folder that holds yours: jobwright lint PATH",
@@ -91,13 +72,8 @@ pub fn run(args: LintArgs) -> anyhow::Result<ExitCode> {
     }
     write(&report, args.output)?;
     writeln!(anstream::stderr(), "{}", report.summary())?;
-    let bad =
-        report.count(Level::Error) > 0 || args.deny_warnings && report.count(Level::Warning) > 0;
-    Ok(if bad {
-        ExitCode::FAILURE
-    } else {
-        ExitCode::SUCCESS
-    })
+    let bad = report.count(Level::Error) > 0 || args.deny_warnings && report.count(Level::Warning) > 0;
+    Ok(if bad { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 fn write(report: &Report, output: Output) -> anyhow::Result<()> {

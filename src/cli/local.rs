@@ -85,31 +85,17 @@ impl House {
         let config = Config::new(format!("http://{address}"));
         let service = Service::start(config, store, catalog, executor).await?;
 
-        let auth = Auth::new(
-            Mode::None,
-            Hosts::new([]),
-            Sessions::new(&service.derive_key("browser sessions"), false),
-        );
+        let auth = Auth::new(Mode::None, Hosts::new([]), Sessions::new(&service.derive_key("browser sessions"), false));
         let app = AppState::new(service.clone(), auth, Settings::default());
         let shutdown = app.shutdown.clone();
-        let callbacks = tokio::spawn(server::run(
-            listener,
-            callback_router(app),
-            server::Limits::default(),
-            shutdown.clone(),
-        ));
-        Ok(Self {
-            service,
-            callbacks,
-            shutdown,
-        })
+        let callbacks =
+            tokio::spawn(server::run(listener, callback_router(app), server::Limits::default(), shutdown.clone()));
+        Ok(Self { service, callbacks, shutdown })
     }
 
     async fn close(self) -> anyhow::Result<()> {
         self.shutdown.cancel();
-        self.callbacks
-            .await
-            .context("the worker's reports could not be taken to the end")?;
+        self.callbacks.await.context("the worker's reports could not be taken to the end")?;
         self.service.shutdown().await;
         Ok(())
     }
@@ -119,10 +105,7 @@ fn open_store(parts: &PartsArgs) -> anyhow::Result<Store> {
     parts.open_store(Retention::default()).map_err(|error| {
         let in_use = matches!(error.downcast_ref(), Some(OpenError::InUse(_)));
         match in_use {
-            true => advise(
-                error,
-                "if a server uses it, run the job there: leave out --local",
-            ),
+            true => advise(error, "if a server uses it, run the job there: leave out --local"),
             false => error,
         }
     })
@@ -140,21 +123,14 @@ fn see_through(
     let signals = runtime.block_on(async { Signals::new() })?;
     let launched = runtime.block_on(service.launch(request)).map_err(told)?;
     let (id, created) = (launched.job.id, launched.job.created);
-    runtime.spawn(cancel_on_signal(
-        signals,
-        service.clone(),
-        id.clone(),
-        send.clone(),
-    ));
+    runtime.spawn(cancel_on_signal(signals, service.clone(), id.clone(), send.clone()));
     runtime.spawn(tell_events(service.clone(), id.clone(), send.clone()));
     let log = || {
         runtime.spawn(tell_log(service.clone(), id.clone(), send.clone()));
     };
     let shown = args.shown().unwrap_or(Shown::All);
     match args.output.output {
-        Format::Table | Format::Wide => {
-            follow::to_end(&news, created, shown, &mut anstream::stdout(), log)?
-        }
+        Format::Table | Format::Wide => follow::to_end(&news, created, shown, &mut anstream::stdout(), log)?,
         _ => follow::to_end(&news, created, shown, &mut anstream::stderr(), log)?,
     };
     await_kept_log(service, &id, &news)?;
@@ -224,10 +200,7 @@ async fn tell_events(service: Service, id: JobId, send: Sender<News>) {
 
 /// Tells a job's log, from the first line to the last.
 async fn tell_log(service: Service, id: JobId, send: Sender<News>) {
-    let options = LogOptions {
-        follow: true,
-        ..LogOptions::default()
-    };
+    let options = LogOptions { follow: true, ..LogOptions::default() };
     let broken = match service.logs(&id, options).await {
         Err(ServiceError::NoLog(_)) => None,
         Err(error) => Some(error.into()),
@@ -259,10 +232,7 @@ struct Signals {
 impl Signals {
     fn new() -> anyhow::Result<Self> {
         let listen = |kind| signal(kind).context("cannot listen for signals");
-        Ok(Self {
-            interrupt: listen(SignalKind::interrupt())?,
-            terminate: listen(SignalKind::terminate())?,
-        })
+        Ok(Self { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? })
     }
 
     async fn next(&mut self) {

@@ -39,8 +39,7 @@ pub fn run(args: ManArgs) -> anyhow::Result<ExitCode> {
         std::io::stdout().write_all(&page)?;
         return Ok(ExitCode::SUCCESS);
     };
-    std::fs::create_dir_all(&dir)
-        .with_context(|| format!("cannot make the folder {}", dir.display()))?;
+    std::fs::create_dir_all(&dir).with_context(|| format!("cannot make the folder {}", dir.display()))?;
     let mut pages = Vec::new();
     collect(&command, &mut pages);
     for page in &pages {
@@ -49,12 +48,7 @@ pub fn run(args: ManArgs) -> anyhow::Result<ExitCode> {
         page.render(&mut text)?;
         std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
     }
-    writeln!(
-        anstream::stderr(),
-        "{} pages written to {}",
-        pages.len(),
-        dir.display()
-    )?;
+    writeln!(anstream::stderr(), "{} pages written to {}", pages.len(), dir.display())?;
     Ok(ExitCode::SUCCESS)
 }
 

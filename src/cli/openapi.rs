@@ -18,8 +18,5 @@ pub fn run(_: OpenapiArgs) -> anyhow::Result<ExitCode> {
 
 /// The description as it is committed in `docs/openapi.json`.
 pub fn document() -> String {
-    format!(
-        "{:#}\n",
-        serde_json::json!(crate::http::openapi::document())
-    )
+    format!("{:#}\n", serde_json::json!(crate::http::openapi::document()))
 }

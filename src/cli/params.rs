@@ -25,12 +25,7 @@ pub struct ParamArgs {
     params: Vec<(String, String)>,
 
     /// A YAML or JSON file of parameters; - is stdin. What is given by -p wins
-    #[arg(
-        short = 'f',
-        long = "params",
-        value_name = "FILE",
-        env = "JOBWRIGHT_PARAMS"
-    )]
+    #[arg(short = 'f', long = "params", value_name = "FILE", env = "JOBWRIGHT_PARAMS")]
     files: Vec<String>,
 }
 
@@ -47,11 +42,7 @@ impl ParamArgs {
     /// strings their type.
     pub fn values(&self) -> anyhow::Result<Map<String, Value>> {
         let from_stdin = self.files.iter().filter(|file| *file == "-").count()
-            + self
-                .params
-                .iter()
-                .filter(|(_, value)| value == "@-")
-                .count();
+            + self.params.iter().filter(|(_, value)| value == "@-").count();
         if from_stdin > 1 {
             anyhow::bail!(WrongUsage("stdin can be read once only".to_owned()));
         }
@@ -92,9 +83,7 @@ fn assigned(params: &[(String, String)]) -> anyhow::Result<Map<String, Value>> {
 fn read(file: &str) -> anyhow::Result<String> {
     if file == "-" {
         let mut text = String::new();
-        std::io::stdin()
-            .read_to_string(&mut text)
-            .context("cannot read stdin as text")?;
+        std::io::stdin().read_to_string(&mut text).context("cannot read stdin as text")?;
         return Ok(text);
     }
     std::fs::read_to_string(Path::new(file)).with_context(|| format!("cannot read {file}"))
@@ -108,25 +97,15 @@ mod tests {
 
     fn args(params: &[&str], files: &[&str]) -> ParamArgs {
         ParamArgs {
-            params: params
-                .iter()
-                .map(|text| assignment(text).unwrap())
-                .collect(),
+            params: params.iter().map(|text| assignment(text).unwrap()).collect(),
             files: files.iter().map(ToString::to_string).collect(),
         }
     }
 
     #[test]
     fn values_are_strings_and_a_repeated_name_is_a_list() {
-        let values = args(
-            &["day=2026-01-31", "to=a=b", "to=c", "to=", "at=@@here"],
-            &[],
-        )
-        .values();
-        assert_eq!(
-            Value::Object(values.unwrap()),
-            json!({"day": "2026-01-31", "to": ["a=b", "c", ""], "at": "@here"})
-        );
+        let values = args(&["day=2026-01-31", "to=a=b", "to=c", "to=", "at=@@here"], &[]).values();
+        assert_eq!(Value::Object(values.unwrap()), json!({"day": "2026-01-31", "to": ["a=b", "c", ""], "at": "@here"}));
     }
 
     #[test]
@@ -135,9 +114,7 @@ mod tests {
         let file = dir.path().join("params.yaml");
         std::fs::write(&file, "copies: 3\nname: Ada\n").unwrap();
         let file = file.to_str().unwrap();
-        let values = args(&["name=Grace", &format!("text=@{file}")], &[file])
-            .values()
-            .unwrap();
+        let values = args(&["name=Grace", &format!("text=@{file}")], &[file]).values().unwrap();
         assert_eq!(values["copies"], json!(3));
         assert_eq!(values["name"], json!("Grace"));
         assert_eq!(values["text"], json!("copies: 3\nname: Ada\n"));
@@ -147,12 +124,7 @@ mod tests {
     fn what_cannot_be_read_is_named() {
         let missing = args(&[], &["/nowhere/params.yaml"]).values().unwrap_err();
         assert_eq!(missing.to_string(), "cannot read /nowhere/params.yaml");
-        assert!(
-            args(&["a=@-"], &["-"])
-                .values()
-                .unwrap_err()
-                .is::<WrongUsage>()
-        );
+        assert!(args(&["a=@-"], &["-"]).values().unwrap_err().is::<WrongUsage>());
         assert!(assignment("=x").is_err());
         assert!(assignment("x").is_err());
     }

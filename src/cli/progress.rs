@@ -16,11 +16,7 @@ pub struct Progress {
 impl Progress {
     /// Begins to count things of a kind, silently.
     pub fn new(what: &'static str) -> Self {
-        Self {
-            what,
-            began: Instant::now(),
-            bar: None,
-        }
+        Self { what, began: Instant::now(), bar: None }
     }
 
     /// Says how many there are by now.

@@ -46,38 +46,22 @@ fn commands(command: &Command, path: &str, page: &mut String) {
     for inner in command.get_subcommands().filter(|it| !it.is_hide_set()) {
         let about = inner.get_about().map(ToString::to_string);
         let name = format!("{path} {}", inner.get_name());
-        let _ = writeln!(
-            page,
-            "| [`{name}`](#{}) | {} |",
-            name.replace(' ', "-"),
-            cell(&about.unwrap_or_default())
-        );
+        let _ = writeln!(page, "| [`{name}`](#{}) | {} |", name.replace(' ', "-"), cell(&about.unwrap_or_default()));
     }
 }
 
 fn arguments(command: &Command, page: &mut String) {
-    let shown =
-        |arg: &&Arg| !arg.is_hide_set() && !["help", "version"].contains(&arg.get_id().as_str());
-    let own =
-        |arg: &&Arg| shown(arg) && (!arg.is_global_set() || command.get_name() == "jobwright");
+    let shown = |arg: &&Arg| !arg.is_hide_set() && !["help", "version"].contains(&arg.get_id().as_str());
+    let own = |arg: &&Arg| shown(arg) && (!arg.is_global_set() || command.get_name() == "jobwright");
     if !command.get_arguments().any(|arg| own(&arg)) {
         return;
     }
     page.push_str("\n| argument | variable | default | meaning |\n|---|---|---|---|\n");
     for arg in command.get_arguments().filter(own) {
-        let variable = arg
-            .get_env()
-            .map(|name| format!("`{}`", name.to_string_lossy()));
-        let defaults: Vec<_> = arg
-            .get_default_values()
-            .iter()
-            .map(|value| format!("`{}`", value.to_string_lossy()))
-            .collect();
-        let default = if arg.get_action().takes_values() {
-            defaults.join(" ")
-        } else {
-            String::new()
-        };
+        let variable = arg.get_env().map(|name| format!("`{}`", name.to_string_lossy()));
+        let defaults: Vec<_> =
+            arg.get_default_values().iter().map(|value| format!("`{}`", value.to_string_lossy())).collect();
+        let default = if arg.get_action().takes_values() { defaults.join(" ") } else { String::new() };
         let help = arg.get_long_help().or(arg.get_help());
         let mut meaning = help.map(ToString::to_string).unwrap_or_default();
         let values: Vec<_> = arg
@@ -89,13 +73,7 @@ fn arguments(command: &Command, page: &mut String) {
         if arg.get_action().takes_values() && !values.is_empty() {
             let _ = write!(meaning, ". One of {}", values.join(", "));
         }
-        let _ = writeln!(
-            page,
-            "| {} | {} | {default} | {} |",
-            name(arg),
-            variable.unwrap_or_default(),
-            cell(&meaning)
-        );
+        let _ = writeln!(page, "| {} | {} | {default} | {} |", name(arg), variable.unwrap_or_default(), cell(&meaning));
     }
 }
 
@@ -116,7 +94,5 @@ fn name(arg: &Arg) -> String {
 /// A text as it may stand in a cell of a table.
 fn cell(text: &str) -> String {
     let text = text.trim().replace("\n\n", "<br>").replace('\n', " ");
-    text.replace('|', "\\|")
-        .replace('<', "&lt;")
-        .replace("&lt;br>", "<br>")
+    text.replace('|', "\\|").replace('<', "&lt;").replace("&lt;br>", "<br>")
 }

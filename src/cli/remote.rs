@@ -46,10 +46,7 @@ impl Reconnect {
     const FIRST_PAUSE: Duration = Duration::from_millis(200);
 
     pub(super) fn new() -> Self {
-        Self {
-            lost: None,
-            wait: Self::FIRST_PAUSE,
-        }
+        Self { lost: None, wait: Self::FIRST_PAUSE }
     }
 
     /// The connection is there. Returns whether it had been lost.
@@ -82,18 +79,9 @@ pub(super) fn note(text: &str) -> io::Result<()> {
 }
 
 /// Shows the news of a job on a server until it has ended.
-pub fn follow(
-    client: &Client,
-    job: &JobView,
-    shown: Shown,
-    out: &mut impl Write,
-) -> anyhow::Result<Phase> {
+pub fn follow(client: &Client, job: &JobView, shown: Shown, out: &mut impl Write) -> anyhow::Result<Phase> {
     let (send, news) = mpsc::channel();
-    let source = Source {
-        client: client.clone(),
-        id: job.id.to_string(),
-        send,
-    };
+    let source = Source { client: client.clone(), id: job.id.to_string(), send };
     let events = source.clone();
     thread::spawn(move || events.tell(|it| it.events()));
     follow::to_end(&news, job.created, shown, out, || {
@@ -179,10 +167,7 @@ impl Source {
 
     /// Its log, from the first line to the last.
     fn log(&self) -> anyhow::Result<Result<(), Enough>> {
-        let request = LogRequest {
-            follow: true,
-            ..LogRequest::default()
-        };
+        let request = LogRequest { follow: true, ..LogRequest::default() };
         let mut enough = false;
         let outcome = read_log(&self.client, &self.id, &request, |line| {
             enough = self.say(News::Line(line)).is_err();
@@ -234,10 +219,7 @@ pub(super) fn read_log(
     // The lines of the last moment, which come again when the log is taken up there.
     let mut seen: Vec<LogLine> = Vec::new();
     loop {
-        let stream = client.stream(
-            &log_path(id, &request),
-            &[("accept", "application/x-ndjson")],
-        );
+        let stream = client.stream(&log_path(id, &request), &[("accept", "application/x-ndjson")]);
         let error = match stream {
             Err(ClientError::Refused(refusal)) if refusal.name() == "no-log" => {
                 return Err(LogError::None(ClientError::Refused(refusal).into_report()));

@@ -42,13 +42,7 @@ pub struct RenderArgs {
     name: String,
 
     /// How the manifest is written
-    #[arg(
-        short,
-        long,
-        value_name = "FORMAT",
-        default_value = "yaml",
-        env = "JOBWRIGHT_RENDER_OUTPUT"
-    )]
+    #[arg(short, long, value_name = "FORMAT", default_value = "yaml", env = "JOBWRIGHT_RENDER_OUTPUT")]
     output: Output,
 
     #[command(flatten)]
@@ -75,11 +69,7 @@ enum Output {
 pub fn run(args: RenderArgs) -> anyhow::Result<ExitCode> {
     let template = load(&args)?;
     let checked = check(&template, &args)?;
-    let context = Context {
-        job_id: args.id,
-        job_name: args.name,
-        ..Context::example()
-    };
+    let context = Context { job_id: args.id, job_name: args.name, ..Context::example() };
     let rendered = template.render(&checked, &context)?;
     let text = match args.output {
         Output::Yaml => rendered.to_yaml(),
@@ -95,20 +85,11 @@ fn load(args: &RenderArgs) -> anyhow::Result<Arc<Template>> {
     let template =
         found.hint(|| "`jobwright templates list` shows the templates, `jobwright lint` what is wrong with them")?;
     for name in settings.keys() {
-        let declared = || {
-            template
-                .declared_settings()
-                .iter()
-                .map(|it| it.name.as_str())
-        };
+        let declared = || template.declared_settings().iter().map(|it| it.name.as_str());
         if !declared().any(|it| it == name) {
             let near = suggest::nearest(name, declared());
             let near = near.map_or(String::new(), |near| format!("; did you mean `{near}`?"));
-            writeln!(
-                anstream::stderr(),
-                "warning: the template `{}` has no setting `{name}`{near}",
-                args.template
-            )?;
+            writeln!(anstream::stderr(), "warning: the template `{}` has no setting `{name}`{near}", args.template)?;
         }
     }
     Ok(template)

@@ -59,8 +59,6 @@ pub fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     let (id, name) = (args.launch.id_or_new(), args.launch.name.as_deref());
     let mut body = launch::body(&id, name, parameters);
     body.insert("template".to_owned(), args.template.into());
-    let answer = client
-        .post_until_known("/api/v1/jobs", &Value::Object(body))
-        .map_err(ClientError::into_report)?;
+    let answer = client.post_until_known("/api/v1/jobs", &Value::Object(body)).map_err(ClientError::into_report)?;
     launch::launched(&client, &answer, &args.launch)
 }

@@ -51,12 +51,7 @@ pub struct ServeArgs {
     parts: PartsArgs,
 
     /// Where jobs run
-    #[arg(
-        long,
-        value_name = "KIND",
-        default_value = "process",
-        env = "JOBWRIGHT_EXECUTOR"
-    )]
+    #[arg(long, value_name = "KIND", default_value = "process", env = "JOBWRIGHT_EXECUTOR")]
     executor: ExecutorKind,
 
     /// What workers reach this service by, if not by the address it listens on
@@ -64,39 +59,19 @@ pub struct ServeArgs {
     callback_url: Option<String>,
 
     /// The template that POST /runajob launches
-    #[arg(
-        long,
-        value_name = "TEMPLATE",
-        default_value = "dummy-job",
-        env = "JOBWRIGHT_DEFAULT_TEMPLATE"
-    )]
+    #[arg(long, value_name = "TEMPLATE", default_value = "dummy-job", env = "JOBWRIGHT_DEFAULT_TEMPLATE")]
     default_template: String,
 
     /// How callers show who they are; `none` is for loopback only
-    #[arg(
-        long,
-        value_name = "MODE",
-        default_value = "none",
-        env = "JOBWRIGHT_AUTH"
-    )]
+    #[arg(long, value_name = "MODE", default_value = "none", env = "JOBWRIGHT_AUTH")]
     auth: AuthMode,
 
     /// The tokens that are known, a line NAME:SHA256HEX each; read again when it changes
-    #[arg(
-        long,
-        value_name = "FILE",
-        env = "JOBWRIGHT_TOKEN_FILE",
-        required_if_eq("auth", "token")
-    )]
+    #[arg(long, value_name = "FILE", env = "JOBWRIGHT_TOKEN_FILE", required_if_eq("auth", "token"))]
     token_file: Option<PathBuf>,
 
     /// A further name that this service is reached by, as in the URL that a browser shows
-    #[arg(
-        long = "allowed-host",
-        value_name = "HOST",
-        env = "JOBWRIGHT_ALLOWED_HOSTS",
-        value_delimiter = ','
-    )]
+    #[arg(long = "allowed-host", value_name = "HOST", env = "JOBWRIGHT_ALLOWED_HOSTS", value_delimiter = ',')]
     allowed_hosts: Vec<String>,
 
     /// Forget ended jobs that were created longer ago than this: `30d`, `12h`
@@ -108,21 +83,11 @@ pub struct ServeArgs {
     retention_count: Option<NonZeroU64>,
 
     /// How many event and log streams may be open at once
-    #[arg(
-        long,
-        value_name = "COUNT",
-        default_value_t = 256,
-        env = "JOBWRIGHT_MAX_STREAMS"
-    )]
+    #[arg(long, value_name = "COUNT", default_value_t = 256, env = "JOBWRIGHT_MAX_STREAMS")]
     max_streams: u16,
 
     /// How the log on stderr is written; what it shows, RUST_LOG says
-    #[arg(
-        long,
-        value_name = "FORMAT",
-        default_value = "text",
-        env = "JOBWRIGHT_LOG_FORMAT"
-    )]
+    #[arg(long, value_name = "FORMAT", default_value = "text", env = "JOBWRIGHT_LOG_FORMAT")]
     log_format: LogFormat,
 }
 
@@ -130,12 +95,7 @@ pub struct ServeArgs {
 #[derive(Debug, Clone, clap::Args)]
 pub struct PartsArgs {
     /// The folder that records are kept in
-    #[arg(
-        long,
-        value_name = "DIR",
-        default_value = "jobwright-data",
-        env = "JOBWRIGHT_DATA"
-    )]
+    #[arg(long, value_name = "DIR", default_value = "jobwright-data", env = "JOBWRIGHT_DATA")]
     pub data: PathBuf,
 
     /// The folder of templates [default: ./job-templates, or else the templates that ship with the program]
@@ -153,12 +113,7 @@ pub struct PartsArgs {
     pub settings: Vec<(String, String)>,
 
     /// Run containers of an image as a program of this machine; may be repeated
-    #[arg(
-        long = "image",
-        value_name = "NAME=PATH",
-        env = "JOBWRIGHT_IMAGES",
-        value_delimiter = ','
-    )]
+    #[arg(long = "image", value_name = "NAME=PATH", env = "JOBWRIGHT_IMAGES", value_delimiter = ',')]
     pub images: Vec<ImageMapping>,
 }
 
@@ -192,20 +147,14 @@ pub(super) enum LogFormat {
 impl PartsArgs {
     /// Opens the records.
     pub fn open_store(&self, retention: Retention) -> anyhow::Result<Store> {
-        let options = Options {
-            retention,
-            ..Options::default()
-        };
+        let options = Options { retention, ..Options::default() };
         Ok(Store::open(&self.data, options)?)
     }
 
     /// Loads the templates, and watches their folder.
     pub fn open_catalog(&self) -> anyhow::Result<LiveCatalog> {
-        let settings: Map<String, Value> = self
-            .settings
-            .iter()
-            .map(|(name, value)| (name.clone(), Value::String(value.clone())))
-            .collect();
+        let settings: Map<String, Value> =
+            self.settings.iter().map(|(name, value)| (name.clone(), Value::String(value.clone()))).collect();
         let source = TemplateSource::or_default(self.templates.clone());
         let catalog = LiveCatalog::start(source, settings.clone())?;
         let snapshot = catalog.snapshot();
@@ -234,10 +183,8 @@ impl PartsArgs {
 pub fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
     start_log(args.log_format, DEFAULT_LOG);
     check(&args)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .context("cannot start the runtime")?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
     let code = runtime.block_on(Box::pin(serve(args)))?;
     // Whatever still reads or waits is of no use to anybody any more.
     runtime.shutdown_background();
@@ -247,9 +194,7 @@ pub fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
 /// Refuses what could only go wrong later.
 fn check(args: &ServeArgs) -> anyhow::Result<()> {
     if args.executor == ExecutorKind::Kubernetes {
-        bail!(
-            "the kubernetes executor is not part of this build; leave out --executor, or give --executor process"
-        );
+        bail!("the kubernetes executor is not part of this build; leave out --executor, or give --executor process");
     }
     if args.auth == AuthMode::None && !args.listen.ip().is_loopback() {
         bail!(
@@ -266,36 +211,20 @@ async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
     let mode = auth_mode(&args)?;
     let listener = bind(args.listen).await?;
     let address = listener.local_addr().context("cannot tell the address")?;
-    let base = args
-        .callback_url
-        .clone()
-        .unwrap_or_else(|| format!("http://{}", reachable(address)));
+    let base = args.callback_url.clone().unwrap_or_else(|| format!("http://{}", reachable(address)));
 
-    let store = args.parts.open_store(Retention {
-        max_age: args.retention_age,
-        max_jobs: args.retention_count.map(NonZeroU64::get),
-    })?;
+    let store = args
+        .parts
+        .open_store(Retention { max_age: args.retention_age, max_jobs: args.retention_count.map(NonZeroU64::get) })?;
     let catalog = args.parts.open_catalog()?;
     let executor = args.parts.open_executor(&store)?;
     let service = Service::start(Config::new(base.clone()), store, catalog, executor).await?;
 
-    let auth = Auth::new(
-        mode,
-        hosts(&args, &base),
-        sessions(&service, address, &base),
-    );
-    let settings = Settings {
-        default_template: args.default_template,
-        max_streams: usize::from(args.max_streams),
-    };
+    let auth = Auth::new(mode, hosts(&args, &base), sessions(&service, address, &base));
+    let settings = Settings { default_template: args.default_template, max_streams: usize::from(args.max_streams) };
     let app = AppState::new(service.clone(), auth, settings);
     let shutdown = app.shutdown.clone();
-    let serving = tokio::spawn(server::run(
-        listener,
-        router(app),
-        server::Limits::default(),
-        shutdown.clone(),
-    ));
+    let serving = tokio::spawn(server::run(listener, router(app), server::Limits::default(), shutdown.clone()));
     announce(address)?;
 
     let name = stop.wait().await;
@@ -304,10 +233,7 @@ async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
     let orderly = async {
         let cut = serving.await?;
         if cut > 0 {
-            tracing::warn!(
-                connections = cut,
-                "some connections took too long and were cut off"
-            );
+            tracing::warn!(connections = cut, "some connections took too long and were cut off");
         }
         service.shutdown().await;
         anyhow::Ok(ExitCode::SUCCESS)
@@ -322,13 +248,10 @@ async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
 fn announce(address: SocketAddr) -> anyhow::Result<()> {
     use std::io::Write;
     let mut stdout = std::io::stdout().lock();
-    let told = writeln!(stdout, "Jobwright listens on http://{}", reachable(address))
-        .and_then(|()| stdout.flush());
+    let told = writeln!(stdout, "Jobwright listens on http://{}", reachable(address)).and_then(|()| stdout.flush());
     match told {
         // Nobody has to listen to that line.
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(error).context("cannot write to stdout")
-        }
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error).context("cannot write to stdout"),
         _ => Ok(()),
     }
 }
@@ -368,8 +291,7 @@ fn auth_mode(args: &ServeArgs) -> anyhow::Result<Mode> {
         (AuthMode::None, _) => Mode::None,
         (AuthMode::Token, Some(file)) => Mode::Token(TokenFile::open(file)?),
         (AuthMode::Token, None) => {
-            return Err(anyhow::anyhow!("there is no token file"))
-                .hint(|| "name it with --token-file FILE");
+            return Err(anyhow::anyhow!("there is no token file")).hint(|| "name it with --token-file FILE");
         }
     })
 }
@@ -391,10 +313,7 @@ fn sessions(service: &Service, address: SocketAddr, base: &str) -> Sessions {
 pub(super) fn start_log(format: LogFormat, default: &str) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
     let colours = anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never;
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(colours);
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours);
     // Fails only where a log was started already, which then goes on.
     let _ = match format {
         LogFormat::Text => log.try_init(),
@@ -411,10 +330,7 @@ struct Stop {
 impl Stop {
     fn new() -> anyhow::Result<Self> {
         let listen = |kind| signal(kind).context("cannot listen for signals");
-        Ok(Self {
-            terminate: listen(SignalKind::terminate())?,
-            interrupt: listen(SignalKind::interrupt())?,
-        })
+        Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
     }
 
     async fn wait(&mut self) -> &'static str {
@@ -426,14 +342,9 @@ impl Stop {
 }
 
 fn address(text: &str) -> Result<SocketAddr, String> {
-    let wrong =
-        |problem: String| format!("{problem}; expected ADDRESS:PORT, such as 127.0.0.1:8080");
-    let mut addresses = text
-        .to_socket_addrs()
-        .map_err(|error| wrong(error.to_string()))?;
-    addresses
-        .next()
-        .ok_or_else(|| wrong("this name has no address".to_owned()))
+    let wrong = |problem: String| format!("{problem}; expected ADDRESS:PORT, such as 127.0.0.1:8080");
+    let mut addresses = text.to_socket_addrs().map_err(|error| wrong(error.to_string()))?;
+    addresses.next().ok_or_else(|| wrong("this name has no address".to_owned()))
 }
 
 fn base_url(text: &str) -> Result<String, String> {
@@ -453,17 +364,9 @@ fn setting(text: &str) -> Result<(String, String), String> {
 }
 
 fn age(text: &str) -> Result<SignedDuration, String> {
-    let span: Span = text
-        .parse()
-        .map_err(|_| "expected a time such as 30d or 12h".to_owned())?;
-    let age = span
-        .to_duration(SpanRelativeTo::days_are_24_hours())
-        .map_err(|error| error.to_string())?;
-    if age.is_positive() {
-        Ok(age)
-    } else {
-        Err("expected a time greater than zero".to_owned())
-    }
+    let span: Span = text.parse().map_err(|_| "expected a time such as 30d or 12h".to_owned())?;
+    let age = span.to_duration(SpanRelativeTo::days_are_24_hours()).map_err(|error| error.to_string())?;
+    if age.is_positive() { Ok(age) } else { Err("expected a time greater than zero".to_owned()) }
 }
 
 #[cfg(test)]
@@ -489,10 +392,7 @@ mod tests {
 
     #[test]
     fn a_base_url_is_one() {
-        assert_eq!(
-            base_url("https://jobs.example.org/"),
-            Ok("https://jobs.example.org".to_owned())
-        );
+        assert_eq!(base_url("https://jobs.example.org/"), Ok("https://jobs.example.org".to_owned()));
         for wrong in ["", "jobs.example.org", "ftp://x", "http://x/?a=b"] {
             assert!(base_url(wrong).is_err(), "{wrong}");
         }

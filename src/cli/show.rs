@@ -30,13 +30,7 @@ pub enum Format {
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub struct OutputArgs {
     /// How to write the result
-    #[arg(
-        short,
-        long,
-        value_name = "FORMAT",
-        default_value = "table",
-        env = "JOBWRIGHT_OUTPUT"
-    )]
+    #[arg(short, long, value_name = "FORMAT", default_value = "table", env = "JOBWRIGHT_OUTPUT")]
     pub output: Format,
 }
 
@@ -61,8 +55,7 @@ pub fn data(to: &mut impl Write, value: &Value, format: Format) -> anyhow::Resul
 
 /// Reads a job from the API's JSON.
 pub fn job(value: &Value) -> anyhow::Result<JobView> {
-    serde_json::from_value(value.clone())
-        .context("the server's answer is not a job as this version knows it")
+    serde_json::from_value(value.clone()).context("the server's answer is not a job as this version knows it")
 }
 
 const COLUMNS: [Column; 6] = [
@@ -132,18 +125,10 @@ pub fn card(job: &JobView, now: Timestamp) -> String {
     add("name", job.name.as_ref().map(ToString::to_string));
     add("template", Some(job.template.clone()));
     let style = phase_style(job.phase);
-    add(
-        "phase",
-        Some(format!("{style}{}{style:#}", phase_text(job))),
-    );
+    add("phase", Some(format!("{style}{}{style:#}", phase_text(job))));
     add("because", because(job));
     add("worker says", Some(words(job)).filter(|it| !it.is_empty()));
-    add(
-        "object",
-        job.object
-            .as_ref()
-            .map(|it| format!("{}/{}", it.namespace, it.name)),
-    );
+    add("object", job.object.as_ref().map(|it| format!("{}/{}", it.namespace, it.name)));
     let ago = |at: Timestamp| format!("{at} ({} ago)", duration(at, now));
     add("created", Some(ago(job.created)));
     add("started", job.started.map(ago));
@@ -153,23 +138,16 @@ pub fn card(job: &JobView, now: Timestamp) -> String {
     add("commit", job.commit.clone());
     add("digest", Some(job.digest.clone()));
     for (name, value) in &job.parameters {
-        let value = value
-            .as_str()
-            .map_or_else(|| value.to_string(), |text| format!("{text:?}"));
+        let value = value.as_str().map_or_else(|| value.to_string(), |text| format!("{text:?}"));
         rows.push(("parameter", format!("{name} = {value}")));
     }
-    rows.iter()
-        .map(|(title, text)| format!("{title:<12} {text}\n"))
-        .collect()
+    rows.iter().map(|(title, text)| format!("{title:<12} {text}\n")).collect()
 }
 
 /// Why a job is where it is, as far as that is known.
 pub fn because(job: &JobView) -> Option<String> {
     let code = job.exit_code.map(|code| format!("exit code {code}"));
-    let parts: Vec<String> = [job.reason.clone(), code, job.message.clone()]
-        .into_iter()
-        .flatten()
-        .collect();
+    let parts: Vec<String> = [job.reason.clone(), code, job.message.clone()].into_iter().flatten().collect();
     (!parts.is_empty()).then(|| parts.join(", "))
 }
 
@@ -186,11 +164,7 @@ pub fn phase_style(phase: Phase) -> Style {
 }
 
 fn phase_text(job: &JobView) -> String {
-    if job.disputed {
-        format!("{} (disputed)", job.phase)
-    } else {
-        job.phase.to_string()
-    }
+    if job.disputed { format!("{} (disputed)", job.phase) } else { job.phase.to_string() }
 }
 
 /// The worker's latest words, with its progress.

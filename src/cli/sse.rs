@@ -95,31 +95,18 @@ mod tests {
     }
 
     fn message(event: &str, data: &str, id: Option<&str>) -> Message {
-        Message {
-            event: event.to_owned(),
-            data: data.to_owned(),
-            id: id.map(str::to_owned),
-        }
+        Message { event: event.to_owned(), data: data.to_owned(), id: id.map(str::to_owned) }
     }
 
     #[test]
     fn events_have_type_data_and_id() {
         let text = ": hello\n\nid: 7\nevent: job\ndata: {\"a\":\ndata: 1}\n\ndata:x\r\n\r\n";
-        assert_eq!(
-            read(text),
-            [
-                message("job", "{\"a\":\n1}", Some("7")),
-                message("message", "x", Some("7")),
-            ]
-        );
+        assert_eq!(read(text), [message("job", "{\"a\":\n1}", Some("7")), message("message", "x", Some("7")),]);
     }
 
     #[test]
     fn what_is_cut_or_empty_is_no_event() {
-        assert_eq!(
-            read("event: job\n\ndata: whole\n\ndata: cut\n"),
-            [message("message", "whole", None)]
-        );
+        assert_eq!(read("event: job\n\ndata: whole\n\ndata: cut\n"), [message("message", "whole", None)]);
         assert_eq!(read("data: cut"), []);
     }
 }

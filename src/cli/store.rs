@@ -25,13 +25,7 @@ Examples:
   jobwright store compact                               give space back to the disk")]
 pub struct StoreArgs {
     /// Where the records are
-    #[arg(
-        long,
-        global = true,
-        value_name = "DIR",
-        default_value = "jobwright-data",
-        env = "JOBWRIGHT_DATA"
-    )]
+    #[arg(long, global = true, value_name = "DIR", default_value = "jobwright-data", env = "JOBWRIGHT_DATA")]
     data: PathBuf,
 
     #[command(subcommand)]
@@ -107,24 +101,12 @@ fn export(data: &Path, file: &Path, with_secrets: bool) -> anyhow::Result<ExitCo
     Ok(ExitCode::SUCCESS)
 }
 
-fn export_to(
-    store: &Store,
-    part: &Path,
-    with_secrets: bool,
-    told: &mut dyn FnMut(u64),
-) -> anyhow::Result<u64> {
+fn export_to(store: &Store, part: &Path, with_secrets: bool, told: &mut dyn FnMut(u64)) -> anyhow::Result<u64> {
     use std::os::unix::fs::OpenOptionsExt;
-    let file = fs::OpenOptions::new()
-        .create(true)
-        .write(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(part)?;
+    let file = fs::OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(part)?;
     let mut out = BufWriter::new(file);
     let written = store.export(&mut out, with_secrets, told)?;
-    out.into_inner()
-        .map_err(io::IntoInnerError::into_error)?
-        .sync_all()?;
+    out.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
     Ok(written)
 }
 
@@ -140,26 +122,16 @@ fn import(data: &Path, file: &Path) -> anyhow::Result<ExitCode> {
         progress.at(done);
     })?;
     progress.end();
-    say(format_args!(
-        "added {}; {} there already",
-        jobs(imported.added),
-        imported.same
-    ))?;
+    say(format_args!("added {}; {} there already", jobs(imported.added), imported.same))?;
     for id in &imported.without_secrets {
         say(format_args!(
             "job {id} was still to be launched, and its secrets were not exported: it is recorded as Rejected"
         ))?;
     }
     for id in &imported.conflicts {
-        say(format_args!(
-            "job {id} is on record otherwise, and was left as it is"
-        ))?;
+        say(format_args!("job {id} is on record otherwise, and was left as it is"))?;
     }
-    Ok(if imported.conflicts.is_empty() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(if imported.conflicts.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn check(data: &Path) -> anyhow::Result<ExitCode> {
@@ -181,11 +153,7 @@ fn check(data: &Path) -> anyhow::Result<ExitCode> {
         checked.rows,
         if faults == 1 { "fault" } else { "faults" }
     ))?;
-    Ok(if faults == 0 {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(if faults == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn compact(data: &Path) -> anyhow::Result<ExitCode> {
@@ -214,12 +182,7 @@ struct Progress {
 
 impl Progress {
     fn new(what: &'static str, total: Option<u64>) -> Self {
-        Self {
-            what,
-            total,
-            since: Instant::now(),
-            bar: None,
-        }
+        Self { what, total, since: Instant::now(), bar: None }
     }
 
     fn at(&mut self, done: u64) {
@@ -232,15 +195,11 @@ impl Progress {
 
     fn show(&self) -> ProgressBar {
         let (bar, template) = match self.total {
-            Some(total) => (
-                ProgressBar::new(total),
-                "{msg} [{bar:30}] {human_pos}/{human_len} ({eta})",
-            ),
+            Some(total) => (ProgressBar::new(total), "{msg} [{bar:30}] {human_pos}/{human_len} ({eta})"),
             None => (ProgressBar::new_spinner(), "{spinner} {msg} {human_pos}"),
         };
         let style = ProgressStyle::with_template(template);
-        bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
-            .with_message(self.what)
+        bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar())).with_message(self.what)
     }
 
     fn end(self) {

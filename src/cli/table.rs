@@ -23,10 +23,7 @@ pub struct Cell {
 impl Cell {
     /// A cell of a certain look.
     pub fn styled(text: impl Into<String>, style: Style) -> Self {
-        Self {
-            text: text.into(),
-            style,
-        }
+        Self { text: text.into(), style }
     }
 }
 
@@ -41,10 +38,7 @@ const GAP: usize = 2;
 /// Lays rows out under their columns; each line ends with `\n`. `room` is the terminal's width, where there is one.
 pub fn layout(columns: &[Column], rows: &[Vec<Cell>], room: Option<usize>) -> String {
     let widths = widths(columns, rows, room);
-    let head: Vec<Cell> = columns
-        .iter()
-        .map(|column| Cell::styled(column.title, Style::new().bold()))
-        .collect();
+    let head: Vec<Cell> = columns.iter().map(|column| Cell::styled(column.title, Style::new().bold())).collect();
     let mut out = String::new();
     for row in std::iter::once(&head).chain(rows) {
         line(row, &widths, &mut out);
@@ -99,9 +93,7 @@ pub fn widths(columns: &[Column], rows: &[Vec<Cell>], room: Option<usize>) -> Ve
 
 /// Control characters must not reach a terminal: a cell is one line of visible text.
 fn one_line(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect()
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 fn cut(text: &str, width: usize) -> String {
@@ -127,62 +119,38 @@ mod tests {
     use super::*;
 
     const COLUMNS: [Column; 3] = [
-        Column {
-            title: "ID",
-            shrinks_to: None,
-        },
-        Column {
-            title: "NAME",
-            shrinks_to: Some(6),
-        },
-        Column {
-            title: "AGE",
-            shrinks_to: None,
-        },
+        Column { title: "ID", shrinks_to: None },
+        Column { title: "NAME", shrinks_to: Some(6) },
+        Column { title: "AGE", shrinks_to: None },
     ];
 
     fn plain(rows: &[[&str; 3]], room: Option<usize>) -> String {
-        let rows: Vec<Vec<Cell>> = rows
-            .iter()
-            .map(|row| row.iter().map(|text| Cell::from(*text)).collect())
-            .collect();
+        let rows: Vec<Vec<Cell>> = rows.iter().map(|row| row.iter().map(|text| Cell::from(*text)).collect()).collect();
         anstream::adapter::strip_str(&layout(&COLUMNS, &rows, room)).to_string()
     }
 
     #[test]
     fn columns_are_as_wide_as_their_widest_cell() {
         let rows = [["k1", "Daily report", "3s"], ["key-2", "", "1h"]];
-        assert_eq!(
-            plain(&rows, None),
-            "ID     NAME          AGE\nk1     Daily report  3s\nkey-2                1h\n"
-        );
+        assert_eq!(plain(&rows, None), "ID     NAME          AGE\nk1     Daily report  3s\nkey-2                1h\n");
     }
 
     #[test]
     fn the_column_that_may_shrink_gives_way_to_the_terminal() {
         let rows = [["k1", "Daily report", "3s"]];
-        assert_eq!(
-            plain(&rows, Some(17)),
-            "ID  NAME      AGE\nk1  Daily r…  3s\n"
-        );
+        assert_eq!(plain(&rows, Some(17)), "ID  NAME      AGE\nk1  Daily r…  3s\n");
         assert_eq!(plain(&rows, Some(3)), "ID  NAME    AGE\nk1  Daily…  3s\n");
     }
 
     #[test]
     fn wide_characters_keep_the_columns_straight() {
         let rows = [["k1", "日報日報", "3s"], ["k2", "ascii", "3s"]];
-        assert_eq!(
-            plain(&rows, None),
-            "ID  NAME      AGE\nk1  日報日報  3s\nk2  ascii     3s\n"
-        );
+        assert_eq!(plain(&rows, None), "ID  NAME      AGE\nk1  日報日報  3s\nk2  ascii     3s\n");
         assert!(plain(&rows, Some(15)).contains("日報…"));
     }
 
     #[test]
     fn a_cell_cannot_write_control_sequences() {
-        assert_eq!(
-            plain(&[["k1", "a\nb\x1b[2J", "3s"]], None),
-            "ID  NAME     AGE\nk1  a b [2J  3s\n"
-        );
+        assert_eq!(plain(&[["k1", "a\nb\x1b[2J", "3s"]], None), "ID  NAME     AGE\nk1  a b [2J  3s\n");
     }
 }

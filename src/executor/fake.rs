@@ -10,12 +10,9 @@ use futures_util::{FutureExt, StreamExt};
 use jiff::Timestamp;
 use tokio::sync::{broadcast, mpsc};
 
-use super::{
-    CreateOutcome, Executor, ExecutorError, Found, LogLine, LogOptions, Observation, Unsupported,
-};
+use super::{CreateOutcome, Executor, ExecutorError, Found, LogLine, LogOptions, Observation, Unsupported};
 use crate::job::{
-    Conclusion, ContainerState, ContainerStatus, Evidence, Intent, JobId, ObjectRef, PodStatus,
-    Refusal, Snapshot,
+    Conclusion, ContainerState, ContainerStatus, Evidence, Intent, JobId, ObjectRef, PodStatus, Refusal, Snapshot,
 };
 
 /// How a create comes out.
@@ -53,23 +50,11 @@ pub(crate) struct FakeExecutor {
 impl FakeExecutor {
     /// An executor whose creates come out as scripted, and well after that. The receiver gets the job ID of every
     /// attempt as it begins.
-    pub(crate) fn new(
-        script: impl IntoIterator<Item = Create>,
-    ) -> (Self, mpsc::UnboundedReceiver<JobId>) {
+    pub(crate) fn new(script: impl IntoIterator<Item = Create>) -> (Self, mpsc::UnboundedReceiver<JobId>) {
         let (changes, _) = broadcast::channel(1024);
         let (attempts, seen) = mpsc::unbounded_channel();
-        let state = State {
-            script: script.into_iter().collect(),
-            ..State::default()
-        };
-        (
-            Self {
-                state: Arc::new(Mutex::new(state)),
-                changes,
-                attempts,
-            },
-            seen,
-        )
+        let state = State { script: script.into_iter().collect(), ..State::default() };
+        (Self { state: Arc::new(Mutex::new(state)), changes, attempts }, seen)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -87,35 +72,14 @@ impl FakeExecutor {
     }
 
     /// Gives a job's container this state and, if it ended, its object this conclusion.
-    pub(crate) fn show(
-        &self,
-        id: &JobId,
-        container: ContainerState,
-        conclusion: Option<Conclusion>,
-    ) {
+    pub(crate) fn show(&self, id: &JobId, container: ContainerState, conclusion: Option<Conclusion>) {
         let mut state = self.state();
-        let (_, snapshot) = state
-            .objects
-            .values_mut()
-            .find(|(job, _)| job == id)
-            .unwrap();
+        let (_, snapshot) = state.objects.values_mut().find(|(job, _)| job == id).unwrap();
         snapshot.revision += 1;
         let (revision, created) = (snapshot.revision, Timestamp::now());
-        let container = ContainerStatus {
-            init: false,
-            restarts: 0,
-            state: container,
-        };
+        let container = ContainerStatus { init: false, restarts: 0, state: container };
         let containers = BTreeMap::from([("main".to_owned(), container)]);
-        let pod = PodStatus {
-            revision,
-            node: None,
-            index: None,
-            created,
-            reason: None,
-            message: None,
-            containers,
-        };
+        let pod = PodStatus { revision, node: None, index: None, created, reason: None, message: None, containers };
         snapshot.pods.insert("pod-0".to_owned(), pod);
         snapshot.conclusion = conclusion;
         let evidence = Evidence::Seen(Box::new(snapshot.clone()));
@@ -129,61 +93,30 @@ impl FakeExecutor {
         let state = ContainerState::Terminated {
             exit_code: code,
             signal: None,
-            reason: if code == 0 {
-                "Completed".into()
-            } else {
-                "Error".into()
-            },
+            reason: if code == 0 { "Completed".into() } else { "Error".into() },
             message: None,
             started: Some(at),
             finished: at,
         };
         let conclusion = match code {
             0 => Conclusion::Complete { at },
-            _ => Conclusion::Failed {
-                at,
-                reason: "BackoffLimitExceeded".into(),
-                message: "so it is".into(),
-            },
+            _ => Conclusion::Failed { at, reason: "BackoffLimitExceeded".into(), message: "so it is".into() },
         };
-        let name = self
-            .state()
-            .objects
-            .iter()
-            .find(|(_, (job, _))| job == id)
-            .unwrap()
-            .0
-            .clone();
-        let line = |text: &&str| LogLine {
-            at,
-            pod: "pod-0".into(),
-            container: "main".into(),
-            text: (*text).to_owned(),
-        };
-        self.state()
-            .logs
-            .insert(name, log.iter().map(line).collect());
+        let name = self.state().objects.iter().find(|(_, (job, _))| job == id).unwrap().0.clone();
+        let line =
+            |text: &&str| LogLine { at, pod: "pod-0".into(), container: "main".into(), text: (*text).to_owned() };
+        self.state().logs.insert(name, log.iter().map(line).collect());
         self.show(id, state, Some(conclusion));
     }
 
     /// Takes a job's object away; `seen` says whether the watch shows it.
     pub(crate) fn vanish(&self, id: &JobId, seen: bool) {
         let mut state = self.state();
-        let name = state
-            .objects
-            .iter()
-            .find(|(_, (job, _))| job == id)
-            .unwrap()
-            .0
-            .clone();
+        let name = state.objects.iter().find(|(_, (job, _))| job == id).unwrap().0.clone();
         let (_, snapshot) = state.objects.remove(&name).unwrap();
         drop(state);
         if seen {
-            let gone = Evidence::Gone {
-                object: snapshot.object,
-                at: Timestamp::now(),
-                witnessed: true,
-            };
+            let gone = Evidence::Gone { object: snapshot.object, at: Timestamp::now(), witnessed: true };
             let _ = self.changes.send((id.clone(), gone));
         }
     }
@@ -208,9 +141,7 @@ impl FakeExecutor {
             blocked: None,
             pods: BTreeMap::new(),
         };
-        state
-            .objects
-            .insert(intent.object_name.clone(), (intent.id.clone(), snapshot));
+        state.objects.insert(intent.object_name.clone(), (intent.id.clone(), snapshot));
         object
     }
 }
@@ -227,12 +158,9 @@ impl Executor for FakeExecutor {
     fn check(&self, manifest: &serde_json::Value) -> Result<(), Unsupported> {
         match manifest.pointer("/spec/template/spec/hostNetwork") {
             None => Ok(()),
-            Some(_) => Err(Unsupported {
-                faults: vec![(
-                    "spec.template.spec.hostNetwork".into(),
-                    "is not for fakes".into(),
-                )],
-            }),
+            Some(_) => {
+                Err(Unsupported { faults: vec![("spec.template.spec.hostNetwork".into(), "is not for fakes".into())] })
+            }
         }
     }
 
@@ -240,10 +168,7 @@ impl Executor for FakeExecutor {
         let step = self.state().script.pop_front().unwrap_or(Create::Answered);
         let _ = self.attempts.send(intent.id.clone());
         async move {
-            let unknown = || CreateOutcome::Unknown {
-                message: "as scripted".into(),
-                retry_after: None,
-            };
+            let unknown = || CreateOutcome::Unknown { message: "as scripted".into(), retry_after: None };
             match step {
                 Create::Answered => CreateOutcome::Created(self.make(intent)),
                 Create::AnswerLost => {
@@ -274,12 +199,8 @@ impl Executor for FakeExecutor {
         let mut state = self.state();
         if let Some((id, snapshot)) = state.objects.get_mut(&object.name) {
             snapshot.revision += 1;
-            snapshot.conclusion = Some(Conclusion::Stopped {
-                at: Timestamp::now(),
-            });
-            let _ = self
-                .changes
-                .send((id.clone(), Evidence::Seen(Box::new(snapshot.clone()))));
+            snapshot.conclusion = Some(Conclusion::Stopped { at: Timestamp::now() });
+            let _ = self.changes.send((id.clone(), Evidence::Seen(Box::new(snapshot.clone()))));
         }
         async { Ok(()) }.boxed()
     }
@@ -300,10 +221,7 @@ impl Executor for FakeExecutor {
             .values()
             .map(|(id, snapshot)| (id.clone(), Evidence::Seen(Box::new(snapshot.clone()))))
             .collect();
-        let list = Observation::Listed {
-            began: Timestamp::now(),
-            objects,
-        };
+        let list = Observation::Listed { began: Timestamp::now(), objects };
         let changes = stream::unfold(changes, async |mut changes| {
             let (id, evidence) = changes.recv().await.ok()?;
             Some((Observation::Changed(id, evidence), changes))
@@ -315,8 +233,7 @@ impl Executor for FakeExecutor {
         &'a self,
         object: &'a ObjectRef,
         _options: LogOptions,
-    ) -> BoxFuture<'a, Result<BoxStream<'static, Result<LogLine, ExecutorError>>, ExecutorError>>
-    {
+    ) -> BoxFuture<'a, Result<BoxStream<'static, Result<LogLine, ExecutorError>>, ExecutorError>> {
         let lines = self.state().logs.get(&object.name).cloned();
         async move {
             let lines = lines.ok_or_else(|| ExecutorError::NotFound("no log".into()))?;

@@ -6,10 +6,7 @@ use super::ApiError;
 
 /// Chooses the type that the client's `Accept` headers rate best; the first of those rated alike. Without such a
 /// header it is the first one.
-pub fn choose(
-    headers: &HeaderMap,
-    offered: &'static [&'static str],
-) -> Result<&'static str, ApiError> {
+pub fn choose(headers: &HeaderMap, offered: &'static [&'static str]) -> Result<&'static str, ApiError> {
     let mut best: Option<(u16, &'static str)> = None;
     for candidate in offered {
         let rating = rate(headers, candidate);
@@ -17,8 +14,7 @@ pub fn choose(
             best = Some((rating, candidate));
         }
     }
-    best.map(|(_, chosen)| chosen)
-        .ok_or(ApiError::NotAcceptable { offered })
+    best.map(|(_, chosen)| chosen).ok_or(ApiError::NotAcceptable { offered })
 }
 
 /// Whether a browser asks: a client that wants HTML and says so by name, no less than JSON.
@@ -95,23 +91,14 @@ mod tests {
 
     #[test]
     fn the_best_rated_type_is_given() {
-        assert_eq!(
-            choose(&HeaderMap::new(), OFFERED).unwrap(),
-            "application/yaml"
-        );
+        assert_eq!(choose(&HeaderMap::new(), OFFERED).unwrap(), "application/yaml");
         for (value, chosen) in [
             ("*/*", "application/yaml"),
             ("application/json", "application/json"),
             ("application/*;q=0.5, application/json", "application/json"),
-            (
-                "application/json;q=0.5, application/yaml;q=0.4",
-                "application/json",
-            ),
+            ("application/json;q=0.5, application/yaml;q=0.4", "application/json"),
             ("application/json;q=0.3, */*;q=0.2", "application/json"),
-            (
-                "application/json; charset=utf-8; Q=0, */*",
-                "application/yaml",
-            ),
+            ("application/json; charset=utf-8; Q=0, */*", "application/yaml"),
             ("text/html, */*;q=0.1", "application/yaml"),
         ] {
             assert_eq!(choose(&accept(value), OFFERED).unwrap(), chosen, "{value}");
@@ -120,10 +107,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_given_is_said() {
-        for value in [
-            "text/html",
-            "application/json;q=0, application/yaml;q=0.000",
-        ] {
+        for value in ["text/html", "application/json;q=0, application/yaml;q=0.000"] {
             let error = choose(&accept(value), OFFERED).unwrap_err();
             assert!(matches!(error, ApiError::NotAcceptable { .. }), "{value}");
         }
@@ -131,9 +115,7 @@ mod tests {
 
     #[test]
     fn a_browser_is_known_by_what_it_accepts() {
-        assert!(wants_html(&accept(
-            "text/html,application/xhtml+xml,*/*;q=0.8"
-        )));
+        assert!(wants_html(&accept("text/html,application/xhtml+xml,*/*;q=0.8")));
         assert!(!wants_html(&accept("*/*")), "curl");
         assert!(!wants_html(&accept("application/json, text/html;q=0.5")));
         assert!(!wants_html(&HeaderMap::new()));

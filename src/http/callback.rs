@@ -39,20 +39,13 @@ const DURABLE_TIMEOUT: Duration = Duration::from_secs(30);
         (status = PAYLOAD_TOO_LARGE, description = "It is larger than 64 KiB", body = super::Problem, content_type = "application/problem+json"),
         (status = UNPROCESSABLE_ENTITY, description = "A value is beyond its limit", body = super::Problem, content_type = "application/problem+json"),
     ))]
-pub(super) async fn report(
-    State(app): State<AppState>,
-    Path(token): Path<String>,
-    request: Request,
-) -> Response {
+pub(super) async fn report(State(app): State<AppState>, Path(token): Path<String>, request: Request) -> Response {
     let recorded = receive(&app, &token, request).await;
     finish(&app, recorded)
 }
 
 async fn receive(app: &AppState, token: &str, request: Request) -> Result<(), ApiError> {
-    let id = app
-        .service
-        .verify_token(token)
-        .ok_or(ApiError::InvalidToken)?;
+    let id = app.service.verify_token(token).ok_or(ApiError::InvalidToken)?;
     let (_, fields) = read(request).await?;
     record(app, &id, fields).await
 }
@@ -81,15 +74,10 @@ async fn receive_open(app: &AppState, request: Request) -> Result<(), ApiError> 
     let (headers, fields) = read(request).await?;
     let token = fields.token.as_ref().map(|token| token.0.as_str());
     let id = match bearer(&headers).or(token) {
-        Some(token) => app
-            .service
-            .verify_token(token)
-            .ok_or(ApiError::InvalidToken)?,
+        Some(token) => app.service.verify_token(token).ok_or(ApiError::InvalidToken)?,
         None if app.auth.is_required() => return Err(ApiError::InvalidToken),
         None => match &fields.job_id {
-            Some(Scalar(text)) => text
-                .parse()
-                .map_err(|error| ApiError::in_field("job-id", error))?,
+            Some(Scalar(text)) => text.parse().map_err(|error| ApiError::in_field("job-id", error))?,
             None => return Err(ApiError::in_field("job-id", "it is missing")),
         },
     };
@@ -107,16 +95,11 @@ async fn record(app: &AppState, id: &JobId, fields: Fields) -> Result<(), ApiErr
     if let Some(Scalar(given)) = &fields.job_id
         && given != id.as_str()
     {
-        return Err(ApiError::JobMismatch {
-            expected: id.clone(),
-            given: shortened(given).into_owned(),
-        });
+        return Err(ApiError::JobMismatch { expected: id.clone(), given: shortened(given).into_owned() });
     }
     let report = into_report(fields, Timestamp::now())?;
     let recorded = app.service.report(id, report);
-    tokio::time::timeout(DURABLE_TIMEOUT, recorded)
-        .await
-        .map_err(|_| ApiError::Overdue(DURABLE_TIMEOUT))??;
+    tokio::time::timeout(DURABLE_TIMEOUT, recorded).await.map_err(|_| ApiError::Overdue(DURABLE_TIMEOUT))??;
     Ok(())
 }
 

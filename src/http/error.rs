@@ -174,11 +174,7 @@ impl ApiError {
     }
 
     fn invalid_input(place: &'static str, name: &str, message: impl ToString) -> Self {
-        Self::InvalidInput {
-            place,
-            name: name.to_owned(),
-            message: message.to_string(),
-        }
+        Self::InvalidInput { place, name: name.to_owned(), message: message.to_string() }
     }
 
     /// The problem as the client sees it.
@@ -186,23 +182,12 @@ impl ApiError {
         let (kind, title, status) = self.kind();
         let problem = Problem::new(kind, title, status, self.to_string());
         match self {
-            Self::MalformedJson { line, column, .. } => {
-                problem.with("line", *line).with("column", *column)
-            }
-            Self::InvalidInput { place, name, .. } => {
-                problem.with("in", *place).with("name", name.as_str())
-            }
-            Self::UnsupportedMediaType { expected, .. } => {
-                problem.with("expected", json!(expected))
-            }
+            Self::MalformedJson { line, column, .. } => problem.with("line", *line).with("column", *column),
+            Self::InvalidInput { place, name, .. } => problem.with("in", *place).with("name", name.as_str()),
+            Self::UnsupportedMediaType { expected, .. } => problem.with("expected", json!(expected)),
             Self::NotAcceptable { offered } => problem.with("offered", json!(offered)),
-            Self::BodyTooLarge { limit } | Self::TooManyStreams { limit } => {
-                problem.with("limit", *limit)
-            }
-            Self::UnknownRoute {
-                suggestion: Some(near),
-                ..
-            } => problem.with("suggestion", near.as_str()),
+            Self::BodyTooLarge { limit } | Self::TooManyStreams { limit } => problem.with("limit", *limit),
+            Self::UnknownRoute { suggestion: Some(near), .. } => problem.with("suggestion", near.as_str()),
             Self::Internal { id } => problem.with("id", id.as_str()),
             Self::Service(error) => with_members(problem, error),
             _ => problem,
@@ -216,11 +201,9 @@ impl ApiError {
             Self::MalformedJson { .. } => ("malformed-json", "Malformed JSON", S::BAD_REQUEST),
             Self::InvalidBody(_) => ("invalid-body", "Invalid body", S::UNPROCESSABLE_ENTITY),
             Self::InvalidInput { .. } => ("invalid-input", "Invalid input", S::BAD_REQUEST),
-            Self::UnsupportedMediaType { .. } => (
-                "unsupported-media-type",
-                "Unsupported media type",
-                S::UNSUPPORTED_MEDIA_TYPE,
-            ),
+            Self::UnsupportedMediaType { .. } => {
+                ("unsupported-media-type", "Unsupported media type", S::UNSUPPORTED_MEDIA_TYPE)
+            }
             Self::NotAcceptable { .. } => ("not-acceptable", "Not acceptable", S::NOT_ACCEPTABLE),
             Self::BodyTooLarge { .. } => ("body-too-large", "Body too large", S::PAYLOAD_TOO_LARGE),
             Self::RequestTimeout(_) => ("request-timeout", "Request timeout", S::REQUEST_TIMEOUT),
@@ -234,16 +217,8 @@ impl ApiError {
             Self::InvalidReport(_) => ("invalid-report", "Invalid report", S::UNPROCESSABLE_ENTITY),
             Self::Service(error) => service_kind(error),
             Self::UnknownRoute { .. } => ("unknown-route", "Unknown route", S::NOT_FOUND),
-            Self::MethodNotAllowed { .. } => (
-                "method-not-allowed",
-                "Method not allowed",
-                S::METHOD_NOT_ALLOWED,
-            ),
-            Self::TooManyStreams { .. } => (
-                "too-many-streams",
-                "Too many streams",
-                S::SERVICE_UNAVAILABLE,
-            ),
+            Self::MethodNotAllowed { .. } => ("method-not-allowed", "Method not allowed", S::METHOD_NOT_ALLOWED),
+            Self::TooManyStreams { .. } => ("too-many-streams", "Too many streams", S::SERVICE_UNAVAILABLE),
             Self::Internal { .. } => ("internal", "Internal error", S::INTERNAL_SERVER_ERROR),
         }
     }
@@ -257,14 +232,9 @@ impl ApiError {
                 } else {
                     r#"Bearer realm="jobwright""#
                 };
-                Some((
-                    header::WWW_AUTHENTICATE,
-                    HeaderValue::from_static(challenge),
-                ))
+                Some((header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge)))
             }
-            Self::MethodNotAllowed { allow, .. } => {
-                Some((header::ALLOW, HeaderValue::from_str(allow).ok()?))
-            }
+            Self::MethodNotAllowed { allow, .. } => Some((header::ALLOW, HeaderValue::from_str(allow).ok()?)),
             _ if self.kind().2 == StatusCode::SERVICE_UNAVAILABLE => {
                 Some((header::RETRY_AFTER, HeaderValue::from_static("1")))
             }
@@ -280,42 +250,18 @@ fn service_kind(error: &ServiceError) -> (&'static str, &'static str, StatusCode
     match error {
         E::UnknownTemplate { .. } => ("unknown-template", "Unknown template", S::NOT_FOUND),
         E::BrokenTemplate { .. } => ("broken-template", "Broken template", S::CONFLICT),
-        E::InvalidParameters { .. } => (
-            "invalid-parameters",
-            "Invalid parameters",
-            S::UNPROCESSABLE_ENTITY,
-        ),
-        E::Render { .. } => (
-            "invalid-manifest",
-            "Invalid manifest",
-            S::UNPROCESSABLE_ENTITY,
-        ),
-        E::Unsupported { .. } => (
-            "unsupported-manifest",
-            "Unsupported manifest",
-            S::UNPROCESSABLE_ENTITY,
-        ),
+        E::InvalidParameters { .. } => ("invalid-parameters", "Invalid parameters", S::UNPROCESSABLE_ENTITY),
+        E::Render { .. } => ("invalid-manifest", "Invalid manifest", S::UNPROCESSABLE_ENTITY),
+        E::Unsupported { .. } => ("unsupported-manifest", "Unsupported manifest", S::UNPROCESSABLE_ENTITY),
         E::Conflict { .. } => ("job-conflict", "Another job has this ID", S::CONFLICT),
         E::UnknownJob(_) => ("unknown-job", "Unknown job", S::NOT_FOUND),
         E::NotEnded { .. } => ("job-not-ended", "The job has not ended", S::CONFLICT),
         E::Ended { .. } => ("job-ended", "The job has ended", S::CONFLICT),
-        E::SecretsNeeded { .. } => (
-            "secrets-needed",
-            "Secret parameters needed",
-            S::UNPROCESSABLE_ENTITY,
-        ),
+        E::SecretsNeeded { .. } => ("secrets-needed", "Secret parameters needed", S::UNPROCESSABLE_ENTITY),
         E::NoLog(_) => ("no-log", "No log", S::NOT_FOUND),
-        E::Store(_) => (
-            "store-unavailable",
-            "Records unavailable",
-            S::SERVICE_UNAVAILABLE,
-        ),
+        E::Store(_) => ("store-unavailable", "Records unavailable", S::SERVICE_UNAVAILABLE),
         E::Executor(ExecutorError::NotFound(_)) => ("not-found", "Not found", S::NOT_FOUND),
-        E::Executor(_) => (
-            "executor-unavailable",
-            "Executor unavailable",
-            S::SERVICE_UNAVAILABLE,
-        ),
+        E::Executor(_) => ("executor-unavailable", "Executor unavailable", S::SERVICE_UNAVAILABLE),
         E::ShuttingDown => ("shutting-down", "Shutting down", S::SERVICE_UNAVAILABLE),
     }
 }
@@ -332,32 +278,22 @@ fn with_members(problem: Problem, error: &ServiceError) -> Problem {
             }
         }
         E::BrokenTemplate { name, .. } => problem.with("template", name.as_str()),
-        E::InvalidParameters { template, faults } => problem
-            .with("template", template.as_str())
-            .with("faults", json!(faults)),
-        E::Render { template, error } => problem
-            .with("template", template.as_str())
-            .with("faults", json!(error.problems)),
-        E::Unsupported {
-            template,
-            unsupported,
-        } => {
-            let faults: Vec<Value> = unsupported
-                .faults
-                .iter()
-                .map(|(path, message)| json!({"path": path, "message": message}))
-                .collect();
-            problem
-                .with("template", template.as_str())
-                .with("faults", faults)
+        E::InvalidParameters { template, faults } => {
+            problem.with("template", template.as_str()).with("faults", json!(faults))
         }
-        E::Conflict { id, differences } => problem
-            .with("job", id.as_str())
-            .with("differences", json!(differences)),
+        E::Render { template, error } => {
+            problem.with("template", template.as_str()).with("faults", json!(error.problems))
+        }
+        E::Unsupported { template, unsupported } => {
+            let faults: Vec<Value> =
+                unsupported.faults.iter().map(|(path, message)| json!({"path": path, "message": message})).collect();
+            problem.with("template", template.as_str()).with("faults", faults)
+        }
+        E::Conflict { id, differences } => problem.with("job", id.as_str()).with("differences", json!(differences)),
         E::UnknownJob(id) | E::NoLog(id) => problem.with("job", id.as_str()),
-        E::NotEnded { id, phase } | E::Ended { id, phase } => problem
-            .with("job", id.as_str())
-            .with("phase", phase.as_str()),
+        E::NotEnded { id, phase } | E::Ended { id, phase } => {
+            problem.with("job", id.as_str()).with("phase", phase.as_str())
+        }
         E::SecretsNeeded { names } => problem.with("names", json!(names)),
         E::Store(_) | E::Executor(_) | E::ShuttingDown => problem,
     }

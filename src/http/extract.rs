@@ -27,9 +27,7 @@ pub const BODY_TIMEOUT: Duration = Duration::from_secs(15);
 /// Reads a whole body of at most `limit` bytes.
 pub async fn read_body(body: Body, limit: usize) -> Result<Bytes, ApiError> {
     let reading = tokio::time::timeout(BODY_TIMEOUT, collect(body, limit));
-    reading
-        .await
-        .map_err(|_| ApiError::RequestTimeout(BODY_TIMEOUT))?
+    reading.await.map_err(|_| ApiError::RequestTimeout(BODY_TIMEOUT))?
 }
 
 async fn collect(mut body: Body, limit: usize) -> Result<Bytes, ApiError> {
@@ -128,9 +126,7 @@ impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Params<T> {
 
 /// Says of axum's words `Failed to deserialize query string: NAME: PROBLEM` what they are about.
 fn query_error(text: &str) -> ApiError {
-    let text = text
-        .strip_prefix("Failed to deserialize query string: ")
-        .unwrap_or(text);
+    let text = text.strip_prefix("Failed to deserialize query string: ").unwrap_or(text);
     match text.split_once(": ") {
         Some((name, problem)) if !name.contains(' ') => ApiError::in_query(name, problem),
         _ => match text.split('`').nth(1) {
@@ -146,8 +142,7 @@ pub fn parsed<'de, D: Deserializer<'de>, T>(deserializer: D) -> Result<Option<T>
 where
     T: FromStr<Err: std::fmt::Display>,
 {
-    let Some(text) = Option::<String>::deserialize(deserializer)?.filter(|text| !text.is_empty())
-    else {
+    let Some(text) = Option::<String>::deserialize(deserializer)?.filter(|text| !text.is_empty()) else {
         return Ok(None);
     };
     text.parse().map(Some).map_err(serde::de::Error::custom)
@@ -160,12 +155,8 @@ impl<S: Send + Sync> FromRequestParts<S> for JobPath {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        let Path(text) = Path::<String>::from_request_parts(parts, state)
-            .await
-            .map_err(path_error)?;
-        let id = text
-            .parse()
-            .map_err(|error| ApiError::in_path("id", error))?;
+        let Path(text) = Path::<String>::from_request_parts(parts, state).await.map_err(path_error)?;
+        let id = text.parse().map_err(|error| ApiError::in_path("id", error))?;
         Ok(Self(id))
     }
 }
@@ -177,9 +168,7 @@ impl<S: Send + Sync> FromRequestParts<S> for NamePath {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        let Path(name) = Path::<String>::from_request_parts(parts, state)
-            .await
-            .map_err(path_error)?;
+        let Path(name) = Path::<String>::from_request_parts(parts, state).await.map_err(path_error)?;
         Ok(Self(name))
     }
 }
@@ -197,10 +186,8 @@ mod tests {
     #[tokio::test]
     async fn a_body_is_bounded_and_whole() {
         let pieces = |sizes: &[usize]| {
-            let pieces: Vec<_> = sizes
-                .iter()
-                .map(|size| Ok::<_, std::io::Error>(Bytes::from(vec![b'a'; *size])))
-                .collect();
+            let pieces: Vec<_> =
+                sizes.iter().map(|size| Ok::<_, std::io::Error>(Bytes::from(vec![b'a'; *size]))).collect();
             Body::from_stream(futures_util::stream::iter(pieces))
         };
         for sizes in [&[][..], &[10], &[4, 6], &[4, 0, 3, 3]] {
@@ -209,10 +196,7 @@ mod tests {
         }
         for sizes in [&[11][..], &[10, 1], &[4, 4, 4]] {
             let error = read_body(pieces(sizes), 10).await.unwrap_err();
-            assert!(
-                matches!(error, ApiError::BodyTooLarge { limit: 10 }),
-                "{sizes:?}"
-            );
+            assert!(matches!(error, ApiError::BodyTooLarge { limit: 10 }), "{sizes:?}");
         }
     }
 
@@ -232,13 +216,7 @@ mod tests {
         };
         assert_eq!(read("limit=3"), Ok(Some(3)));
         assert_eq!(read("limit="), Ok(None));
-        assert_eq!(
-            read("limit=x"),
-            Err("query parameter `limit`: invalid digit found in string".to_owned())
-        );
-        assert_eq!(
-            read("limti=3"),
-            Err("query parameter `limti`: unknown field `limti`, expected `limit`".to_owned())
-        );
+        assert_eq!(read("limit=x"), Err("query parameter `limit`: invalid digit found in string".to_owned()));
+        assert_eq!(read("limti=3"), Err("query parameter `limti`: unknown field `limti`, expected `limit`".to_owned()));
     }
 }

@@ -90,11 +90,7 @@ enum Shape {
 impl Fields {
     /// Reads the values of a request from its `Content-Type`, its query and its body. A body without a type is taken
     /// for what it looks like.
-    pub fn parse(
-        content_type: Option<&str>,
-        query: Option<&str>,
-        body: &[u8],
-    ) -> Result<Self, ApiError> {
+    pub fn parse(content_type: Option<&str>, query: Option<&str>, body: &[u8]) -> Result<Self, ApiError> {
         let mut fields = match shape(content_type, body)? {
             _ if body.is_empty() => Self::default(),
             Shape::Json => json(body)?,
@@ -137,11 +133,7 @@ fn json(body: &[u8]) -> Result<Fields, ApiError> {
 fn shape(content_type: Option<&str>, body: &[u8]) -> Result<Shape, ApiError> {
     let Some(content_type) = content_type else {
         let first = body.iter().find(|byte| !byte.is_ascii_whitespace());
-        return Ok(if first == Some(&b'{') {
-            Shape::Json
-        } else {
-            Shape::Form
-        });
+        return Ok(if first == Some(&b'{') { Shape::Json } else { Shape::Form });
     };
     let essence = content_type.split(';').next().unwrap_or_default().trim();
     if essence.eq_ignore_ascii_case(FORM) {
@@ -151,10 +143,7 @@ fn shape(content_type: Option<&str>, body: &[u8]) -> Result<Shape, ApiError> {
     } else if body.is_empty() {
         Ok(Shape::Form)
     } else {
-        Err(ApiError::UnsupportedMediaType {
-            given: Some(content_type.to_owned()),
-            expected: &[FORM, JSON],
-        })
+        Err(ApiError::UnsupportedMediaType { given: Some(content_type.to_owned()), expected: &[FORM, JSON] })
     }
 }
 
@@ -206,18 +195,11 @@ impl<'a> Iterator for Pairs<'a> {
 fn decode<'a>(text: &'a [u8], name: &str) -> Result<Cow<'a, str>, ApiError> {
     let not_utf8 = |_| ApiError::in_field(name, "its bytes are not UTF-8");
     if !text.iter().any(|byte| matches!(byte, b'+' | b'%')) {
-        return std::str::from_utf8(text)
-            .map(Cow::Borrowed)
-            .map_err(not_utf8);
+        return std::str::from_utf8(text).map(Cow::Borrowed).map_err(not_utf8);
     }
-    let spaced: Vec<u8> = text
-        .iter()
-        .map(|byte| if *byte == b'+' { b' ' } else { *byte })
-        .collect();
+    let spaced: Vec<u8> = text.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect();
     let bytes: Vec<u8> = percent_decode(&spaced).collect();
-    String::from_utf8(bytes)
-        .map(Cow::Owned)
-        .map_err(|error| not_utf8(error.utf8_error()))
+    String::from_utf8(bytes).map(Cow::Owned).map_err(|error| not_utf8(error.utf8_error()))
 }
 
 /// Reads a whole number out of a field.
@@ -227,10 +209,7 @@ pub(super) fn number(name: &str, value: Option<&Scalar>) -> Result<Option<u64>, 
     };
     match text.parse() {
         Ok(number) => Ok(Some(number)),
-        Err(_) => Err(ApiError::in_field(
-            name,
-            format_args!("{:?} is no whole number of 0 or more", shortened(text)),
-        )),
+        Err(_) => Err(ApiError::in_field(name, format_args!("{:?} is no whole number of 0 or more", shortened(text)))),
     }
 }
 
@@ -272,47 +251,26 @@ mod tests {
 
     #[test]
     fn values_keep_every_character() {
-        let form = parse(
-            Some(FORM),
-            None,
-            "status=100%25+%C3%BC+%2B+%26+%3D+ü&job-id=%6b1",
-        );
+        let form = parse(Some(FORM), None, "status=100%25+%C3%BC+%2B+%26+%3D+ü&job-id=%6b1");
         assert_eq!(text(&form.status), Some("100% ü + & = ü"));
         assert_eq!(text(&form.job_id), Some("k1"));
     }
 
     #[test]
     fn the_body_stands_before_the_query_and_the_first_before_the_second() {
-        let fields = parse(
-            Some(FORM),
-            Some("status=query&message=m"),
-            "status=a&status=b",
-        );
+        let fields = parse(Some(FORM), Some("status=query&message=m"), "status=a&status=b");
         assert_eq!(text(&fields.status), Some("a"));
         assert_eq!(text(&fields.message), Some("m"));
     }
 
     #[test]
     fn numbers_come_as_numbers_or_as_text() {
-        let fields = parse(
-            None,
-            None,
-            r#"{"progress": 40, "sequence": "7", "job-id": 12}"#,
-        );
-        assert_eq!(
-            number("progress", fields.progress.as_ref()).unwrap(),
-            Some(40)
-        );
-        assert_eq!(
-            number("sequence", fields.sequence.as_ref()).unwrap(),
-            Some(7)
-        );
+        let fields = parse(None, None, r#"{"progress": 40, "sequence": "7", "job-id": 12}"#);
+        assert_eq!(number("progress", fields.progress.as_ref()).unwrap(), Some(40));
+        assert_eq!(number("sequence", fields.sequence.as_ref()).unwrap(), Some(7));
         assert_eq!(text(&fields.job_id), Some("12"));
         let error = number("progress", Some(&Scalar("4.5".to_owned()))).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "field `progress`: \"4.5\" is no whole number of 0 or more"
-        );
+        assert_eq!(error.to_string(), "field `progress`: \"4.5\" is no whole number of 0 or more");
     }
 
     #[test]
@@ -326,10 +284,7 @@ mod tests {
             "the body is not valid JSON: unexpected end of hex escape at line 2 column 9"
         );
         assert!(refused(Some(JSON), b"{\"status\": {}}").contains("expected a string or a number"));
-        assert_eq!(
-            refused(Some(FORM), b"status=%ff"),
-            "field `status`: its bytes are not UTF-8"
-        );
+        assert_eq!(refused(Some(FORM), b"status=%ff"), "field `status`: its bytes are not UTF-8");
         assert!(refused(Some("text/xml"), b"<a/>").contains("expected application/x-www"));
     }
 

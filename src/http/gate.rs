@@ -39,9 +39,7 @@ pub(super) async fn pass(State(app): State<AppState>, request: Request, next: Ne
         .catch_unwind()
         .instrument(span.clone())
         .await
-        .unwrap_or_else(|panic| {
-            span.in_scope(|| ApiError::internal(panic_text(&*panic)).into_response())
-        });
+        .unwrap_or_else(|panic| span.in_scope(|| ApiError::internal(panic_text(&*panic)).into_response()));
     let route = response.extensions_mut().remove::<MatchedPath>();
     if response.status() == StatusCode::METHOD_NOT_ALLOWED {
         response = not_allowed(&asked, &response);
@@ -54,8 +52,7 @@ pub(super) async fn pass(State(app): State<AppState>, request: Request, next: Ne
     let status = response.status().as_u16();
     span.in_scope(|| tracing::debug!(status, took.ms = took.as_millis(), "answered"));
     let route = route.as_ref().map_or("none", MatchedPath::as_str);
-    app.metrics
-        .answered(method_label(&asked.method), route, status, took);
+    app.metrics.answered(method_label(&asked.method), route, status, took);
     response
 }
 
@@ -125,11 +122,7 @@ fn for_browser(asked: &Asked, response: Response) -> Response {
         return response;
     };
     if problem.status == StatusCode::UNAUTHORIZED && asked.path != "/login" {
-        let next = if asked.method.is_safe() {
-            asked.path.as_str()
-        } else {
-            "/"
-        };
+        let next = if asked.method.is_safe() { asked.path.as_str() } else { "/" };
         let next = utf8_percent_encode(next, NON_ALPHANUMERIC);
         return Redirect::to(&format!("/login?next={next}")).into_response();
     }
@@ -141,17 +134,12 @@ fn add_headers(headers: &mut HeaderMap, id: &str) {
         (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "no-referrer"),
-        (
-            HeaderName::from_static("cross-origin-resource-policy"),
-            "same-origin",
-        ),
+        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
     ];
     for (name, value) in fixed {
         headers.insert(name, HeaderValue::from_static(value));
     }
-    headers
-        .entry(header::CACHE_CONTROL)
-        .or_insert(HeaderValue::from_static("no-store"));
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     if let Ok(id) = HeaderValue::from_str(id) {
         headers.insert(REQUEST_ID, id);
     }
@@ -159,9 +147,7 @@ fn add_headers(headers: &mut HeaderMap, id: &str) {
 
 /// The ID that a proxy gave the request, or a new one.
 fn request_id(headers: &HeaderMap) -> String {
-    let given = headers
-        .get(REQUEST_ID)
-        .and_then(|value| value.to_str().ok());
+    let given = headers.get(REQUEST_ID).and_then(|value| value.to_str().ok());
     let plain = |c: u8| c.is_ascii_alphanumeric() || b"-_.".contains(&c);
     match given {
         Some(id) if (1..=100).contains(&id.len()) && id.bytes().all(plain) => id.to_owned(),
@@ -170,10 +156,7 @@ fn request_id(headers: &HeaderMap) -> String {
 }
 
 fn panic_text(panic: &(dyn Any + Send)) -> String {
-    let text = panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     format!("a handler panicked: {}", text.unwrap_or("no message"))
 }
 

@@ -41,10 +41,7 @@ struct Part {
 
 impl From<Result<(), String>> for Part {
     fn from(state: Result<(), String>) -> Self {
-        Self {
-            ready: state.is_ok(),
-            problem: state.err(),
-        }
+        Self { ready: state.is_ok(), problem: state.err() }
     }
 }
 
@@ -54,10 +51,7 @@ impl From<Result<(), String>> for Part {
 #[utoipa::path(get, path = "/healthz", tag = "operations", security(()),
     responses((status = OK, body = Health)))]
 pub(super) async fn alive() -> Json<Health> {
-    Json(Health {
-        status: "ok",
-        version: env!("CARGO_PKG_VERSION"),
-    })
+    Json(Health { status: "ok", version: env!("CARGO_PKG_VERSION") })
 }
 
 /// Whether the service can do its work
@@ -74,11 +68,7 @@ pub(super) async fn ready(State(app): State<AppState>) -> (StatusCode, Json<Read
         state.store = Err("the service is shutting down".to_owned());
     }
     let ready = state.is_ready();
-    let status = if ready {
-        StatusCode::OK
-    } else {
-        StatusCode::SERVICE_UNAVAILABLE
-    };
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let body = Readiness {
         ready,
         store: state.store.into(),

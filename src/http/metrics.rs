@@ -69,41 +69,21 @@ impl Metrics {
         registry.register("launches", "Launches asked for", launches.clone());
         let by_outcome = Family::<OutcomeLabels, Counter>::default();
         registry.register("reports", "Reports of workers", by_outcome.clone());
-        let reports = ["recorded", "refused"]
-            .map(|outcome| by_outcome.get_or_create_owned(&OutcomeLabels { outcome }));
+        let reports = ["recorded", "refused"].map(|outcome| by_outcome.get_or_create_owned(&OutcomeLabels { outcome }));
         registry.register_collector(Box::new(Shown { store, streams }));
-        Self {
-            registry,
-            requests,
-            latency,
-            launches,
-            reports,
-        }
+        Self { registry, requests, latency, launches, reports }
     }
 
     /// Counts a request that was answered.
     pub(super) fn answered(&self, method: &'static str, route: &str, status: u16, took: Duration) {
         let route = route.to_owned();
-        self.latency
-            .get_or_create(&RouteLabels {
-                method,
-                route: route.clone(),
-            })
-            .observe(took.as_secs_f64());
-        self.requests
-            .get_or_create(&RequestLabels {
-                method,
-                route,
-                status,
-            })
-            .inc();
+        self.latency.get_or_create(&RouteLabels { method, route: route.clone() }).observe(took.as_secs_f64());
+        self.requests.get_or_create(&RequestLabels { method, route, status }).inc();
     }
 
     /// Counts a launch by what came of it: `created`, `repeated` or `refused`.
     pub(super) fn launched(&self, outcome: &'static str) {
-        self.launches
-            .get_or_create(&OutcomeLabels { outcome })
-            .inc();
+        self.launches.get_or_create(&OutcomeLabels { outcome }).inc();
     }
 
     /// Counts a report.
@@ -132,25 +112,14 @@ impl fmt::Debug for Shown {
 impl Collector for Shown {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let sample = ConstGauge::<u64>::new(0);
-        let mut jobs = encoder.encode_descriptor(
-            "jobs",
-            "Jobs on record by phase",
-            None,
-            sample.metric_type(),
-        )?;
+        let mut jobs = encoder.encode_descriptor("jobs", "Jobs on record by phase", None, sample.metric_type())?;
         for (phase, count) in self.store.counts() {
-            let labels = PhaseLabels {
-                phase: phase.as_str(),
-            };
+            let labels = PhaseLabels { phase: phase.as_str() };
             ConstGauge::new(count).encode(jobs.encode_family(&labels)?)?;
         }
         let streams = ConstGauge::new(self.streams.open() as u64);
-        let at = encoder.encode_descriptor(
-            "streams",
-            "Event and log streams that are open",
-            None,
-            streams.metric_type(),
-        )?;
+        let at =
+            encoder.encode_descriptor("streams", "Event and log streams that are open", None, streams.metric_type())?;
         streams.encode(at)
     }
 }
@@ -158,8 +127,7 @@ impl Collector for Shown {
 /// `GET /metrics`.
 pub(super) async fn show(State(app): State<AppState>) -> Result<Response, ApiError> {
     let mut text = String::new();
-    prometheus_client::encoding::text::encode(&mut text, &app.metrics.registry)
-        .map_err(ApiError::internal)?;
+    prometheus_client::encoding::text::encode(&mut text, &app.metrics.registry).map_err(ApiError::internal)?;
     let media_type = HeaderValue::from_static(MEDIA_TYPE);
     Ok(([(header::CONTENT_TYPE, media_type)], text).into_response())
 }

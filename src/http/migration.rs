@@ -48,11 +48,7 @@ pub(super) struct RunAJobForm {
         (status = BAD_REQUEST, description = "The form cannot be used", body = super::Problem, content_type = "application/problem+json"),
         (status = CONFLICT, description = "Another job has this ID", body = super::Problem, content_type = "application/problem+json"),
     ))]
-pub(super) async fn run_a_job(
-    State(app): State<AppState>,
-    caller: Caller,
-    request: Request,
-) -> Response {
+pub(super) async fn run_a_job(State(app): State<AppState>, caller: Caller, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let form = match read_body(body, MAX_BODY).await {
         Ok(body) => read(&parts.headers, parts.uri.query(), &body),
@@ -64,9 +60,7 @@ pub(super) async fn run_a_job(
     };
     match launch(&app, &form, caller.clone()).await {
         Ok(()) => Redirect::to("/index").into_response(),
-        Err(error) if accept::wants_html(&parts.headers) => {
-            page::of_index(&app, &caller, &form, &error)
-        }
+        Err(error) if accept::wants_html(&parts.headers) => page::of_index(&app, &caller, &form, &error),
         Err(error) => error.into_response(),
     }
 }
@@ -74,14 +68,10 @@ pub(super) async fn run_a_job(
 /// Reads the form. JSON is taken as well, as it was there.
 fn read(headers: &HeaderMap, query: Option<&str>, body: &[u8]) -> Result<RunAJob, ApiError> {
     let mut values = BTreeMap::new();
-    let essence = content_type(headers)
-        .and_then(|given| given.split(';').next())
-        .map(str::trim);
+    let essence = content_type(headers).and_then(|given| given.split(';').next()).map(str::trim);
     if essence.is_some_and(is_json) {
         values = serde_json::from_slice(body).map_err(|error| ApiError::json(&error))?;
-    } else if essence
-        .is_none_or(|essence| essence.eq_ignore_ascii_case("application/x-www-form-urlencoded"))
-    {
+    } else if essence.is_none_or(|essence| essence.eq_ignore_ascii_case("application/x-www-form-urlencoded")) {
         take_pairs(&mut values, body)?;
     } else if !body.is_empty() {
         return Err(ApiError::UnsupportedMediaType {
@@ -94,20 +84,14 @@ fn read(headers: &HeaderMap, query: Option<&str>, body: &[u8]) -> Result<RunAJob
         let [first, second] = names.map(|name| values.remove(name));
         first.or(second).unwrap_or_default()
     };
-    Ok(RunAJob {
-        job_id: take(["job-id", "job_id"]),
-        job_name: take(["job-name", "job_name"]),
-        others: values,
-    })
+    Ok(RunAJob { job_id: take(["job-id", "job_id"]), job_name: take(["job-name", "job_name"]), others: values })
 }
 
 /// The first of two values of one name counts.
 fn take_pairs(values: &mut BTreeMap<String, String>, text: &[u8]) -> Result<(), ApiError> {
     for pair in Pairs::new(text) {
         let (name, value) = pair?;
-        values
-            .entry(name.into_owned())
-            .or_insert_with(|| value.into_owned());
+        values.entry(name.into_owned()).or_insert_with(|| value.into_owned());
     }
     Ok(())
 }
@@ -135,13 +119,7 @@ fn into_request(app: &AppState, form: &RunAJob, caller: Caller) -> Result<Launch
         .filter(|(name, _)| declared.contains(name.as_str()))
         .map(|(name, value)| (name.clone(), Value::String(value.clone())))
         .collect();
-    Ok(LaunchRequest {
-        template,
-        id,
-        name,
-        parameters,
-        by: caller.name,
-    })
+    Ok(LaunchRequest { template, id, name, parameters, by: caller.name })
 }
 
 /// A field that may be left empty.
@@ -153,9 +131,7 @@ where
     if text.is_empty() {
         return Ok(None);
     }
-    text.parse()
-        .map(Some)
-        .map_err(|error| ApiError::in_field(field, error))
+    text.parse().map(Some).map_err(|error| ApiError::in_field(field, error))
 }
 
 #[cfg(test)]
@@ -172,11 +148,7 @@ mod tests {
 
     #[test]
     fn a_plain_form_is_read_as_browsers_send_it() {
-        let read = form(
-            "application/x-www-form-urlencoded",
-            None,
-            "job-id=k1&job-name=T%C3%A4glich+%231&day=today",
-        );
+        let read = form("application/x-www-form-urlencoded", None, "job-id=k1&job-name=T%C3%A4glich+%231&day=today");
         assert_eq!(read.job_id, "k1");
         assert_eq!(read.job_name, "Täglich #1");
         assert_eq!(read.others["day"], "today");
@@ -184,11 +156,7 @@ mod tests {
 
     #[test]
     fn json_and_a_query_do_as_well() {
-        let json = form(
-            "application/json",
-            None,
-            r#"{"job-id": "k1", "job-name": "n"}"#,
-        );
+        let json = form("application/json", None, r#"{"job-id": "k1", "job-name": "n"}"#);
         let query = form("text/plain", Some("job_id=k1&job-name=n"), "");
         assert_eq!(json, query);
     }

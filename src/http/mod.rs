@@ -60,9 +60,7 @@ pub fn router(app: AppState) -> Router {
         .layer(from_fn(gate::note_route))
         .with_state(app.clone());
     // Around the router as a whole, so that the gate sees answers as they leave it, with the `Allow` of a wrong method.
-    let gated = Router::new()
-        .fallback_service(routes)
-        .layer(from_fn_with_state(app.clone(), gate::pass));
+    let gated = Router::new().fallback_service(routes).layer(from_fn_with_state(app.clone(), gate::pass));
     let (busy, _) = busy_routes().split_for_parts();
     busy.with_state(app).merge(gated)
 }

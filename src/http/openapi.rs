@@ -38,18 +38,13 @@ impl Modify for Token {
                 "A token of the server's token file; needed where the server was started with `--auth token`.",
             ))
             .build();
-        openapi
-            .components
-            .get_or_insert_default()
-            .add_security_scheme("token", SecurityScheme::Http(scheme));
+        openapi.components.get_or_insert_default().add_security_scheme("token", SecurityScheme::Http(scheme));
     }
 }
 
 /// The description as a document of OpenAPI 3.1.
 pub fn document() -> utoipa::openapi::OpenApi {
-    super::described_routes()
-        .merge(super::busy_routes())
-        .into_openapi()
+    super::described_routes().merge(super::busy_routes()).into_openapi()
 }
 
 /// `GET /api/v1/openapi.json`.

@@ -18,11 +18,6 @@ pub(super) fn of_login(next: &str, error: Option<&str>) -> Response {
 }
 
 /// The form of `/index` again, with what was typed and what is wrong with it.
-pub(super) fn of_index(
-    app: &AppState,
-    caller: &Caller,
-    form: &RunAJob,
-    error: &ApiError,
-) -> Response {
+pub(super) fn of_index(app: &AppState, caller: &Caller, form: &RunAJob, error: &ApiError) -> Response {
     dashboard::index_page(app, caller, &form.job_id, &form.job_name, error)
 }

@@ -46,19 +46,8 @@ fn status_number<S: Serializer>(status: &StatusCode, serializer: S) -> Result<S:
 
 impl Problem {
     /// A problem without further members.
-    pub fn new(
-        kind: &'static str,
-        title: &'static str,
-        status: StatusCode,
-        detail: impl Into<String>,
-    ) -> Self {
-        Self {
-            kind,
-            title,
-            status,
-            detail: detail.into(),
-            members: Map::new(),
-        }
+    pub fn new(kind: &'static str, title: &'static str, status: StatusCode, detail: impl Into<String>) -> Self {
+        Self { kind, title, status, detail: detail.into(), members: Map::new() }
     }
 
     /// Adds a member.

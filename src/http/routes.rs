@@ -40,10 +40,7 @@ pub(super) fn is_public(path: &str) -> bool {
 /// The answer where there is no route.
 pub(super) async fn unknown(uri: Uri) -> ApiError {
     let path = uri.path();
-    ApiError::UnknownRoute {
-        path: path.to_owned(),
-        suggestion: suggestion(path),
-    }
+    ApiError::UnknownRoute { path: path.to_owned(), suggestion: suggestion(path) }
 }
 
 /// A route that looks like the start of a path, with the path's rest behind it.
@@ -58,10 +55,7 @@ fn suggestion(path: &str) -> Option<String> {
             (1..=depth).map(move |taken| (known, taken))
         })
         .filter_map(|(known, taken)| {
-            let end = trimmed
-                .match_indices('/')
-                .nth(taken)
-                .map_or(trimmed.len(), |(at, _)| at);
+            let end = trimmed.match_indices('/').nth(taken).map_or(trimmed.len(), |(at, _)| at);
             let (start, rest) = trimmed.split_at(end);
             let distance = strsim::damerau_levenshtein(&start.to_lowercase(), known);
             (distance <= 3 && distance * 3 < known.len()).then_some((distance, known, rest))
@@ -98,15 +92,7 @@ mod tests {
         for path in ["/healthz", "/login", "/assets/app.css"] {
             assert!(is_public(path), "{path}");
         }
-        for path in [
-            "/",
-            "/jobs",
-            "/api/v1/jobs",
-            "/index",
-            "/runajob",
-            "/healthz/",
-            "/assets",
-        ] {
+        for path in ["/", "/jobs", "/api/v1/jobs", "/index", "/runajob", "/healthz/", "/assets"] {
             assert!(!is_public(path), "{path}");
         }
     }

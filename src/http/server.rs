@@ -54,18 +54,11 @@ pub struct Peer(pub SocketAddr);
 
 /// Serves connections until `shutdown` is cancelled, then takes no more, lets the requests under way end, and returns
 /// how many were cut off because they took too long.
-pub async fn run(
-    listener: TcpListener,
-    router: Router,
-    limits: Limits,
-    shutdown: CancellationToken,
-) -> usize {
+pub async fn run(listener: TcpListener, router: Router, limits: Limits, shutdown: CancellationToken) -> usize {
     let slots = Arc::new(Semaphore::new(limits.connections));
     let graceful = GracefulShutdown::new();
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new())
-        .header_read_timeout(limits.head_timeout)
-        .max_header_size(limits.head_size);
+    http.timer(TokioTimer::new()).header_read_timeout(limits.head_timeout).max_header_size(limits.head_size);
     // A connection that outlives the time to drain is dropped with this.
     let mut connections = tokio::task::JoinSet::new();
     loop {
@@ -96,11 +89,7 @@ pub async fn run(
     }
     drop(listener);
     let drained = tokio::time::timeout(limits.drain_timeout, graceful.shutdown()).await;
-    let cut = if drained.is_ok() {
-        0
-    } else {
-        connections.len()
-    };
+    let cut = if drained.is_ok() { 0 } else { connections.len() };
     connections.shutdown().await;
     cut
 }
@@ -148,52 +137,33 @@ struct Unstalled {
 
 impl Unstalled {
     fn new(stream: TcpStream, patience: Duration) -> Self {
-        Self {
-            stream,
-            patience,
-            stalled: None,
-        }
+        Self { stream, patience, stalled: None }
     }
 
-    fn judge<T>(
-        &mut self,
-        cx: &mut Context<'_>,
-        written: Poll<io::Result<T>>,
-    ) -> Poll<io::Result<T>> {
+    fn judge<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if written.is_ready() {
             self.stalled = None;
             return written;
         }
         let patience = self.patience;
-        let sleep = self
-            .stalled
-            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(Instant::now() + patience)));
+        let sleep = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(Instant::now() + patience)));
         match sleep.as_mut().poll(cx) {
             Poll::Pending => Poll::Pending,
-            Poll::Ready(()) => Poll::Ready(Err(io::Error::new(
-                io::ErrorKind::TimedOut,
-                "the client takes nothing any more",
-            ))),
+            Poll::Ready(()) => {
+                Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client takes nothing any more")))
+            }
         }
     }
 }
 
 impl AsyncRead for Unstalled {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_read(cx, buffer)
     }
 }
 
 impl AsyncWrite for Unstalled {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
         self.judge(cx, written)
     }
@@ -239,11 +209,7 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let shutdown = CancellationToken::new();
         let done = tokio::spawn(run(listener, router, limits, shutdown.clone()));
-        Running {
-            address,
-            shutdown,
-            done,
-        }
+        Running { address, shutdown, done }
     }
 
     async fn answer(address: SocketAddr, request: &str) -> String {
@@ -289,10 +255,7 @@ mod tests {
                 std::future::pending::<&str>().await
             }),
         );
-        let limits = Limits {
-            drain_timeout: Duration::from_millis(50),
-            ..Limits::default()
-        };
+        let limits = Limits { drain_timeout: Duration::from_millis(50), ..Limits::default() };
         let running = start(router, limits).await;
         let request = tokio::spawn(answer(running.address, GET));
         arrived.recv().await.unwrap();
@@ -317,10 +280,7 @@ mod tests {
                 }
             }),
         );
-        let limits = Limits {
-            stall_timeout: Duration::from_millis(50),
-            ..Limits::default()
-        };
+        let limits = Limits { stall_timeout: Duration::from_millis(50), ..Limits::default() };
         let running = start(router, limits).await;
         let mut stream = TcpStream::connect(running.address).await.unwrap();
         stream.write_all(GET.as_bytes()).await.unwrap();
@@ -334,10 +294,7 @@ mod tests {
     async fn a_head_that_is_too_large_is_refused() {
         let router = Router::new().route("/", get(|| async { "here" }));
         let running = start(router, Limits::default()).await;
-        let long = format!(
-            "GET / HTTP/1.1\r\nhost: h\r\nx: {}\r\n\r\n",
-            "x".repeat(40_000)
-        );
+        let long = format!("GET / HTTP/1.1\r\nhost: h\r\nx: {}\r\n\r\n", "x".repeat(40_000));
         let text = answer(running.address, &long).await;
         assert!(text.starts_with("HTTP/1.1 431 "), "{text}");
     }

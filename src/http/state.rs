@@ -45,10 +45,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self {
-            default_template: "dummy-job".to_owned(),
-            max_streams: 256,
-        }
+        Self { default_template: "dummy-job".to_owned(), max_streams: 256 }
     }
 }
 
@@ -86,9 +83,7 @@ impl AppState {
     ) -> Result<T, ApiError> {
         let store = self.service.store().clone();
         let answer = tokio::task::spawn_blocking(move || read(&store)).await;
-        Ok(answer
-            .map_err(ApiError::internal)?
-            .map_err(ServiceError::Store)?)
+        Ok(answer.map_err(ApiError::internal)?.map_err(ServiceError::Store)?)
     }
 
     /// The parameters that a template declares; none if there is no such template.
@@ -97,11 +92,7 @@ impl AppState {
         let Ok(template) = catalog.get(template) else {
             return BTreeSet::new();
         };
-        template
-            .parameters()
-            .iter()
-            .map(|parameter| parameter.name.clone())
-            .collect()
+        template.parameters().iter().map(|parameter| parameter.name.clone()).collect()
     }
 }
 

@@ -20,18 +20,13 @@ pub struct Permit(#[expect(dead_code, reason = "held for its drop")] OwnedSemaph
 impl Streams {
     /// A bound of `limit` streams.
     pub fn new(limit: usize) -> Self {
-        Self {
-            slots: Arc::new(Semaphore::new(limit)),
-            limit,
-        }
+        Self { slots: Arc::new(Semaphore::new(limit)), limit }
     }
 
     /// A place for one more stream, or an error that tells the client to come back.
     pub fn enter(&self) -> Result<Permit, ApiError> {
         let slots = Arc::clone(&self.slots);
-        let permit = slots
-            .try_acquire_owned()
-            .map_err(|_| ApiError::TooManyStreams { limit: self.limit })?;
+        let permit = slots.try_acquire_owned().map_err(|_| ApiError::TooManyStreams { limit: self.limit })?;
         Ok(Permit(permit))
     }
 
@@ -50,10 +45,7 @@ mod tests {
         let streams = Streams::new(1);
         let first = streams.enter().unwrap();
         assert_eq!(streams.open(), 1);
-        assert!(matches!(
-            streams.enter(),
-            Err(ApiError::TooManyStreams { limit: 1 })
-        ));
+        assert!(matches!(streams.enter(), Err(ApiError::TooManyStreams { limit: 1 })));
         drop(first);
         assert!(streams.enter().is_ok());
     }

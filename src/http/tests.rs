@@ -28,25 +28,12 @@ fn every_error() -> Vec<ApiError> {
         given: Some("\"x\"".to_owned()),
         suggestion: None,
     };
-    let difference = Difference {
-        field: "name".to_owned(),
-        recorded: json!("a"),
-        requested: json!("b"),
-    };
+    let difference = Difference { field: "name".to_owned(), recorded: json!("a"), requested: json!("b") };
     let text = str::to_owned;
     let service = [
-        E::UnknownTemplate {
-            name: text("helo"),
-            suggestion: Some(text("hello")),
-        },
-        E::BrokenTemplate {
-            name: text("hello"),
-            error: text("hello.yaml:1: no front matter"),
-        },
-        E::InvalidParameters {
-            template: text("nightly-report"),
-            faults: vec![fault],
-        },
+        E::UnknownTemplate { name: text("helo"), suggestion: Some(text("hello")) },
+        E::BrokenTemplate { name: text("hello"), error: text("hello.yaml:1: no front matter") },
+        E::InvalidParameters { template: text("nightly-report"), faults: vec![fault] },
         E::Render {
             template: text("hello"),
             error: Box::new(RenderError {
@@ -56,26 +43,13 @@ fn every_error() -> Vec<ApiError> {
         },
         E::Unsupported {
             template: text("hello"),
-            unsupported: Unsupported {
-                faults: vec![(text("spec.template.spec.volumes"), text("not here"))],
-            },
+            unsupported: Unsupported { faults: vec![(text("spec.template.spec.volumes"), text("not here"))] },
         },
-        E::Conflict {
-            id: id(),
-            differences: vec![difference],
-        },
+        E::Conflict { id: id(), differences: vec![difference] },
         E::UnknownJob(id()),
-        E::NotEnded {
-            id: id(),
-            phase: Phase::Running,
-        },
-        E::Ended {
-            id: id(),
-            phase: Phase::Failed,
-        },
-        E::SecretsNeeded {
-            names: vec![text("password")],
-        },
+        E::NotEnded { id: id(), phase: Phase::Running },
+        E::Ended { id: id(), phase: Phase::Failed },
+        E::SecretsNeeded { names: vec![text("password")] },
         E::NoLog(id()),
         E::Store(StoreError::Full),
         E::Executor(ExecutorError::Unreachable(text("gone"))),
@@ -83,74 +57,42 @@ fn every_error() -> Vec<ApiError> {
         E::ShuttingDown,
     ];
     let own = [
-        ApiError::MalformedJson {
-            message: text("expected value"),
-            line: 2,
-            column: 5,
-        },
+        ApiError::MalformedJson { message: text("expected value"), line: 2, column: 5 },
         ApiError::InvalidBody(text("the body does not fit: unknown field `parameter`")),
         ApiError::in_query("limit", "\"x\" is no whole number from 1 to 500"),
-        ApiError::UnsupportedMediaType {
-            given: None,
-            expected: &["application/json"],
-        },
-        ApiError::NotAcceptable {
-            offered: &["application/yaml", "application/json"],
-        },
+        ApiError::UnsupportedMediaType { given: None, expected: &["application/json"] },
+        ApiError::NotAcceptable { offered: &["application/yaml", "application/json"] },
         ApiError::BodyTooLarge { limit: 65536 },
         ApiError::RequestTimeout(Duration::from_secs(15)),
         ApiError::BodyBroken(axum::Error::new("connection reset")),
         ApiError::Overdue(Duration::from_secs(30)),
         ApiError::Unauthorized { given: false },
         ApiError::Unauthorized { given: true },
-        ApiError::CrossSite {
-            origin: text("https://evil.example"),
-        },
-        ApiError::UnknownHost {
-            host: text("evil.example"),
-        },
+        ApiError::CrossSite { origin: text("https://evil.example") },
+        ApiError::UnknownHost { host: text("evil.example") },
         ApiError::InvalidToken,
-        ApiError::JobMismatch {
-            expected: id(),
-            given: text("k2"),
-        },
+        ApiError::JobMismatch { expected: id(), given: text("k2") },
         ApiError::InvalidReport(InvalidReport::Progress(101)),
-        ApiError::UnknownRoute {
-            path: text("/api/v1/job"),
-            suggestion: Some(text("/api/v1/jobs")),
-        },
-        ApiError::MethodNotAllowed {
-            method: Method::PUT,
-            allow: text("GET, HEAD, POST"),
-        },
+        ApiError::UnknownRoute { path: text("/api/v1/job"), suggestion: Some(text("/api/v1/jobs")) },
+        ApiError::MethodNotAllowed { method: Method::PUT, allow: text("GET, HEAD, POST") },
         ApiError::TooManyStreams { limit: 256 },
         ApiError::Internal { id: text("0199") },
     ];
-    own.into_iter()
-        .chain(service.into_iter().map(ApiError::from))
-        .collect()
+    own.into_iter().chain(service.into_iter().map(ApiError::from)).collect()
 }
 
 #[test]
 fn every_error_is_told_as_a_problem() {
-    let table: String = every_error()
-        .iter()
-        .map(|error| format!("{:#}\n", json!(error.problem())))
-        .collect();
+    let table: String = every_error().iter().map(|error| format!("{:#}\n", json!(error.problem()))).collect();
     insta::assert_snapshot!(table);
 }
 
 #[test]
 fn every_type_of_problem_is_described() {
     let page = include_str!("../../docs/problems.md");
-    let described: BTreeSet<&str> = page
-        .lines()
-        .filter_map(|line| line.strip_prefix("| `")?.split('`').next())
-        .collect();
-    let told: BTreeSet<&str> = every_error()
-        .iter()
-        .map(|error| error.problem().kind)
-        .collect();
+    let described: BTreeSet<&str> =
+        page.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
+    let told: BTreeSet<&str> = every_error().iter().map(|error| error.problem().kind).collect();
     assert_eq!(described, told);
 }
 

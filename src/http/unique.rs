@@ -7,9 +7,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visi
 use serde_json::{Map, Number, Value};
 
 /// Reads an object. A key that stands twice, at any depth, is an error that names it.
-pub(super) fn object<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Map<String, Value>, D::Error> {
+pub(super) fn object<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Map<String, Value>, D::Error> {
     match Unique.deserialize(deserializer)? {
         Value::Object(fields) => Ok(fields),
         other => Err(Error::custom(format!("expected an object, not {other}"))),
@@ -51,9 +49,7 @@ impl<'de> Visitor<'de> for Unique {
 
     fn visit_f64<E: Error>(self, value: f64) -> Result<Value, E> {
         let number = Number::from_f64(value);
-        number
-            .map(Value::Number)
-            .ok_or_else(|| E::custom("expected a finite number"))
+        number.map(Value::Number).ok_or_else(|| E::custom("expected a finite number"))
     }
 
     fn visit_str<E>(self, value: &str) -> Result<Value, E> {
@@ -96,10 +92,7 @@ mod tests {
     #[test]
     fn every_value_comes_through_as_it_is() {
         let text = r#"{"a":[1,-2,1.5,true,null,"x",{"b":{}}],"c":18446744073709551615}"#;
-        assert_eq!(
-            Value::Object(read(text).unwrap()),
-            serde_json::from_str::<Value>(text).unwrap()
-        );
+        assert_eq!(Value::Object(read(text).unwrap()), serde_json::from_str::<Value>(text).unwrap());
     }
 
     #[test]

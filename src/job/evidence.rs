@@ -172,11 +172,7 @@ impl Snapshot {
     /// associative and idempotent, so that neither order nor repetition of snapshots matters: the greater revision
     /// wins, a conclusion once seen stays, and a container once terminated stays so within its run.
     pub fn join(self, other: Self) -> Self {
-        let (mut later, earlier) = if other.order() > self.order() {
-            (other, self)
-        } else {
-            (self, other)
-        };
+        let (mut later, earlier) = if other.order() > self.order() { (other, self) } else { (self, other) };
         later.conclusion = join_conclusions(later.conclusion, earlier.conclusion);
         for (name, pod) in earlier.pods {
             match later.pods.remove(&name) {
@@ -199,11 +195,7 @@ fn join_conclusions(a: Option<Conclusion>, b: Option<Conclusion>) -> Option<Conc
     fn order(conclusion: &Conclusion) -> (Timestamp, u8, &str, &str) {
         match conclusion {
             Conclusion::Complete { at } => (*at, 0, "", ""),
-            Conclusion::Failed {
-                at,
-                reason,
-                message,
-            } => (*at, 1, reason, message),
+            Conclusion::Failed { at, reason, message } => (*at, 1, reason, message),
             Conclusion::Stopped { at } => (*at, 2, "", ""),
         }
     }
@@ -215,11 +207,7 @@ fn join_conclusions(a: Option<Conclusion>, b: Option<Conclusion>) -> Option<Conc
 
 impl PodStatus {
     fn join(self, other: Self) -> Self {
-        let (mut later, earlier) = if other.order() > self.order() {
-            (other, self)
-        } else {
-            (self, other)
-        };
+        let (mut later, earlier) = if other.order() > self.order() { (other, self) } else { (self, other) };
         later.node = later.node.max(earlier.node);
         later.index = later.index.max(earlier.index);
         for (name, container) in earlier.containers {

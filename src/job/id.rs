@@ -29,15 +29,10 @@ impl TryFrom<String> for JobId {
     type Error = InvalidId;
 
     fn try_from(text: String) -> Result<Self, InvalidId> {
-        let problem = match text
-            .chars()
-            .find(|c| !(c.is_ascii_alphanumeric() || "._-".contains(*c)))
-        {
+        let problem = match text.chars().find(|c| !(c.is_ascii_alphanumeric() || "._-".contains(*c))) {
             _ if text.is_empty() => Some("is empty".to_owned()),
             _ if text.len() > Self::MAX_LEN => Some(format!("is {} bytes long", text.len())),
-            _ if text.starts_with(['.', '_', '-']) => {
-                Some(format!("{text:?} starts with a separator"))
-            }
+            _ if text.starts_with(['.', '_', '-']) => Some(format!("{text:?} starts with a separator")),
             Some(bad) => Some(format!("{text:?} holds {bad:?}")),
             None => None,
         };
@@ -72,18 +67,11 @@ impl TryFrom<String> for JobName {
     fn try_from(text: String) -> Result<Self, InvalidId> {
         let length = text.chars().count();
         if text.trim().is_empty() {
-            Err(InvalidId(
-                "the job name is blank; leave it out, or give some text".to_owned(),
-            ))
+            Err(InvalidId("the job name is blank; leave it out, or give some text".to_owned()))
         } else if length > Self::MAX_CHARS {
-            Err(InvalidId(format!(
-                "the job name has {length} characters; at most {} are allowed",
-                Self::MAX_CHARS
-            )))
+            Err(InvalidId(format!("the job name has {length} characters; at most {} are allowed", Self::MAX_CHARS)))
         } else if let Some(bad) = text.chars().find(|c| c.is_control()) {
-            Err(InvalidId(format!(
-                "the job name holds the control character {bad:?}; use plain text in one line"
-            )))
+            Err(InvalidId(format!("the job name holds the control character {bad:?}; use plain text in one line")))
         } else {
             Ok(Self(text))
         }
@@ -107,15 +95,8 @@ impl TryFrom<String> for InstallationId {
     type Error = InvalidId;
 
     fn try_from(text: String) -> Result<Self, InvalidId> {
-        let plain = text
-            .bytes()
-            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-        if text.is_empty()
-            || text.len() > 40
-            || !plain
-            || text.starts_with('-')
-            || text.ends_with('-')
-        {
+        let plain = text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+        if text.is_empty() || text.len() > 40 || !plain || text.starts_with('-') || text.ends_with('-') {
             return Err(InvalidId(format!(
                 "{text:?} is no installation ID; expected 1 to 40 lower-case letters, digits and inner '-'"
             )));
@@ -161,13 +142,7 @@ pub fn object_name(template: &str, installation: &InstallationId, id: &JobId) ->
     context.update(installation.as_str().as_bytes());
     context.update(b"\0");
     context.update(id.as_str().as_bytes());
-    let hash: String = context
-        .finish()
-        .as_ref()
-        .iter()
-        .take(HASH / 2)
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let hash: String = context.finish().as_ref().iter().take(HASH / 2).map(|byte| format!("{byte:02x}")).collect();
     let stem: String = template.chars().take(LONGEST - HASH - 1).collect();
     format!("{}-{hash}", stem.trim_end_matches(['-', '.']))
 }
@@ -181,22 +156,9 @@ mod tests {
         for good in ["a", "0", "K1.x_y-z", &"a".repeat(100)] {
             assert!(good.parse::<JobId>().is_ok(), "{good}");
         }
-        for bad in [
-            "",
-            "-a",
-            ".a",
-            "_a",
-            "a b",
-            "ä",
-            "a/b",
-            "a\n",
-            &"a".repeat(101),
-        ] {
+        for bad in ["", "-a", ".a", "_a", "a b", "ä", "a/b", "a\n", &"a".repeat(101)] {
             let error = bad.parse::<JobId>().unwrap_err().to_string();
-            assert!(
-                error.contains("expected 1 to 100 letters"),
-                "{bad}: {error}"
-            );
+            assert!(error.contains("expected 1 to 100 letters"), "{bad}: {error}");
         }
     }
 
@@ -220,11 +182,7 @@ mod tests {
         assert_eq!(name, object_name("hello", &here, &id));
         assert_ne!(name, object_name("hello", &there, &id));
         assert_ne!(name, object_name("hello", &here, &"k2".parse().unwrap()));
-        let long = object_name(
-            &format!("{}-{}", "a".repeat(49), "b".repeat(30)),
-            &here,
-            &id,
-        );
+        let long = object_name(&format!("{}-{}", "a".repeat(49), "b".repeat(30)), &here, &id);
         assert!(long.len() <= 63 && !long.contains("--"), "{long}");
     }
 }

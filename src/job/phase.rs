@@ -3,19 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// Where a job stands. It follows from evidence alone; see [`crate::job::verdict`].
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    Serialize,
-    Deserialize,
-    utoipa::ToSchema,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 pub enum Phase {
     /// Recorded; not yet seen on the executor.
     Pending,
@@ -53,10 +41,7 @@ impl Phase {
 
     /// Whether a job stays in this phase for ever.
     pub const fn is_terminal(self) -> bool {
-        matches!(
-            self,
-            Self::Succeeded | Self::Failed | Self::Cancelled | Self::Rejected | Self::Lost
-        )
+        matches!(self, Self::Succeeded | Self::Failed | Self::Cancelled | Self::Rejected | Self::Lost)
     }
 
     /// The phase as it is written everywhere.
@@ -93,9 +78,7 @@ impl std::str::FromStr for Phase {
 
     /// Reads a phase in any case.
     fn from_str(text: &str) -> Result<Self, UnknownPhase> {
-        let found = Self::ALL
-            .into_iter()
-            .find(|phase| phase.as_str().eq_ignore_ascii_case(text));
+        let found = Self::ALL.into_iter().find(|phase| phase.as_str().eq_ignore_ascii_case(text));
         found.ok_or_else(|| UnknownPhase(text.to_owned()))
     }
 }

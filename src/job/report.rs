@@ -4,9 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// One report, as it was received. The limits hold from [`Report::new`] on.
-#[derive(
-    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema,
-)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Report {
     /// When it arrived.
     #[schema(value_type = String, format = DateTime)]
@@ -28,10 +26,7 @@ pub struct Report {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidReport {
     /// There are no words in it.
-    #[error(
-        "`status` is missing or empty; expected 1 to {} characters of text",
-        Report::MAX_STATUS
-    )]
+    #[error("`status` is missing or empty; expected 1 to {} characters of text", Report::MAX_STATUS)]
     NoStatus,
     /// A text is too long.
     #[error("`{field}` has {given} characters; at most {max} are allowed")]
@@ -70,11 +65,7 @@ impl Report {
             return Err(InvalidReport::NoStatus);
         }
         within("status", &status, Self::MAX_STATUS)?;
-        within(
-            "message",
-            message.as_deref().unwrap_or_default(),
-            Self::MAX_MESSAGE,
-        )?;
+        within("message", message.as_deref().unwrap_or_default(), Self::MAX_MESSAGE)?;
         let progress = match progress {
             None => None,
             Some(percent) => match u8::try_from(percent) {
@@ -82,41 +73,16 @@ impl Report {
                 _ => return Err(InvalidReport::Progress(percent)),
             },
         };
-        Ok(Self {
-            at,
-            sequence,
-            status,
-            message,
-            progress,
-        })
+        Ok(Self { at, sequence, status, message, progress })
     }
 
     /// What the words claim about the job's end, if they claim anything.
     pub fn claim(&self) -> Option<Claim> {
-        const SUCCESS: [&str; 8] = [
-            "done",
-            "ok",
-            "success",
-            "succeeded",
-            "successful",
-            "complete",
-            "completed",
-            "finished",
-        ];
-        const FAILURE: [&str; 8] = [
-            "error",
-            "fail",
-            "failed",
-            "failure",
-            "fatal",
-            "aborted",
-            "crashed",
-            "unsuccessful",
-        ];
-        let word = self
-            .status
-            .split(|c: char| !c.is_alphanumeric())
-            .find(|word| !word.is_empty())?;
+        const SUCCESS: [&str; 8] =
+            ["done", "ok", "success", "succeeded", "successful", "complete", "completed", "finished"];
+        const FAILURE: [&str; 8] =
+            ["error", "fail", "failed", "failure", "fatal", "aborted", "crashed", "unsuccessful"];
+        let word = self.status.split(|c: char| !c.is_alphanumeric()).find(|word| !word.is_empty())?;
         let is = |known: &[&str]| known.iter().any(|it| word.eq_ignore_ascii_case(it));
         match () {
             () if is(&SUCCESS) => Some(Claim::Success),
@@ -149,28 +115,17 @@ pub struct Reports {
 impl Reports {
     /// The worker's latest words.
     pub fn latest(&self) -> Option<&Report> {
-        self.sequenced
-            .iter()
-            .chain(&self.plain)
-            .max_by_key(|report| report.at)
+        self.sequenced.iter().chain(&self.plain).max_by_key(|report| report.at)
     }
 
     /// Whether this very report, by its number, is the one that is kept already.
     pub fn is_repeat(&self, report: &Report) -> bool {
-        report.sequence.is_some()
-            && self
-                .sequenced
-                .as_ref()
-                .is_some_and(|known| known.sequence == report.sequence)
+        report.sequence.is_some() && self.sequenced.as_ref().is_some_and(|known| known.sequence == report.sequence)
     }
 
     /// Takes a report in. Returns whether it is now the latest of its kind; if not, it came late.
     pub fn add(&mut self, report: &Report) -> bool {
-        let kept = if report.sequence.is_some() {
-            &mut self.sequenced
-        } else {
-            &mut self.plain
-        };
+        let kept = if report.sequence.is_some() { &mut self.sequenced } else { &mut self.plain };
         let newer = match kept {
             None => true,
             // The first arrival of a number is the report; what comes again under it changes nothing.
@@ -191,43 +146,22 @@ mod tests {
     use super::*;
 
     fn report(at: i64, sequence: Option<u64>, status: &str) -> Report {
-        Report::new(
-            Timestamp::from_second(at).unwrap(),
-            sequence,
-            status.to_owned(),
-            None,
-            None,
-        )
-        .unwrap()
+        Report::new(Timestamp::from_second(at).unwrap(), sequence, status.to_owned(), None, None).unwrap()
     }
 
     #[test]
     fn limits_are_named() {
         let at = Timestamp::UNIX_EPOCH;
         let new = |status: &str, message: Option<&str>, progress| {
-            Report::new(
-                at,
-                None,
-                status.to_owned(),
-                message.map(str::to_owned),
-                progress,
-            )
-            .map_err(|e| e.to_string())
+            Report::new(at, None, status.to_owned(), message.map(str::to_owned), progress).map_err(|e| e.to_string())
         };
         assert!(new(&"ä".repeat(500), Some(&"m".repeat(4000)), Some(100)).is_ok());
         assert_eq!(
             new(&"s".repeat(501), None, None).unwrap_err(),
             "`status` has 501 characters; at most 500 are allowed"
         );
-        assert_eq!(
-            new("s", None, Some(101)).unwrap_err(),
-            "`progress` is 101; expected a whole number from 0 to 100"
-        );
-        assert!(
-            new("", None, None)
-                .unwrap_err()
-                .contains("`status` is missing or empty")
-        );
+        assert_eq!(new("s", None, Some(101)).unwrap_err(), "`progress` is 101; expected a whole number from 0 to 100");
+        assert!(new("", None, None).unwrap_err().contains("`status` is missing or empty"));
     }
 
     #[test]

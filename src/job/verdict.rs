@@ -62,42 +62,20 @@ impl Status {
         if (was.phase, &was.reason) != (now.phase, &now.reason) {
             events.push(NewEvent {
                 at: now.ended.filter(|_| now.phase.is_terminal()).unwrap_or(at),
-                source: if source == Source::Worker {
-                    Source::Service
-                } else {
-                    source
-                },
-                kind: EventKind::Phase {
-                    from: was.phase,
-                    to: now.phase,
-                    reason: now.reason,
-                    message: now.message,
-                },
+                source: if source == Source::Worker { Source::Service } else { source },
+                kind: EventKind::Phase { from: was.phase, to: now.phase, reason: now.reason, message: now.message },
             });
         }
         if was.disputed != now.disputed {
-            let kind = EventKind::Disputed {
-                disputed: now.disputed,
-            };
-            events.push(NewEvent {
-                at,
-                source: Source::Service,
-                kind,
-            });
+            let kind = EventKind::Disputed { disputed: now.disputed };
+            events.push(NewEvent { at, source: Source::Service, kind });
         }
-        Learned {
-            changed: *self != before,
-            events,
-        }
+        Learned { changed: *self != before, events }
     }
 
     fn take_in(&mut self, fact: Fact) -> (Timestamp, Source, Vec<NewEvent>) {
         match fact {
-            Fact::Created { object, at } => (
-                at,
-                Source::Executor,
-                self.learn_object(object, at).into_iter().collect(),
-            ),
+            Fact::Created { object, at } => (at, Source::Executor, self.learn_object(object, at).into_iter().collect()),
             Fact::Refused(refusal) => {
                 let at = refusal.at;
                 if self.object.is_none() && self.refusal.is_none() {
@@ -111,14 +89,8 @@ impl Status {
                 let at = asked.at;
                 let mut events = Vec::new();
                 if self.ended.is_none() && self.cancellation.is_none() {
-                    let kind = EventKind::CancelRequested {
-                        by: asked.by.clone(),
-                    };
-                    events.push(NewEvent {
-                        at,
-                        source: Source::User,
-                        kind,
-                    });
+                    let kind = EventKind::CancelRequested { by: asked.by.clone() };
+                    events.push(NewEvent { at, source: Source::User, kind });
                     self.cancellation = Some(asked);
                 }
                 (at, Source::User, events)
@@ -135,11 +107,7 @@ impl Status {
             }
             Fact::ObjectDeleted { at } => {
                 let first = !std::mem::replace(&mut self.object_deleted, true);
-                (
-                    at,
-                    Source::Service,
-                    once(first, at, EventKind::ObjectDeleted),
-                )
+                (at, Source::Service, once(first, at, EventKind::ObjectDeleted))
             }
         }
     }
@@ -149,17 +117,11 @@ impl Status {
             return None;
         }
         self.object = Some(object.clone());
-        Some(NewEvent {
-            at,
-            source: Source::Executor,
-            kind: EventKind::Created { object },
-        })
+        Some(NewEvent { at, source: Source::Executor, kind: EventKind::Created { object } })
     }
 
     fn is_of_another_object(&self, object: &ObjectRef) -> bool {
-        self.object
-            .as_ref()
-            .is_some_and(|known| known.uid != object.uid)
+        self.object.as_ref().is_some_and(|known| known.uid != object.uid)
     }
 
     fn learn_evidence(&mut self, evidence: Evidence) -> (Timestamp, Source, Vec<NewEvent>) {
@@ -179,11 +141,7 @@ impl Status {
                 }
                 (at, Source::Executor, events)
             }
-            Evidence::Gone {
-                object,
-                at,
-                witnessed,
-            } => {
+            Evidence::Gone { object, at, witnessed } => {
                 if !self.is_of_another_object(&object) {
                     events.extend(self.learn_object(object, at));
                     if self.gone.is_none() {
@@ -203,16 +161,8 @@ impl Status {
         }
         let late = !self.reports.add(&report);
         let at = report.at;
-        let kind = EventKind::Report {
-            report,
-            late,
-            after_end: self.ended.is_some(),
-        };
-        vec![NewEvent {
-            at,
-            source: Source::Worker,
-            kind,
-        }]
+        let kind = EventKind::Report { report, late, after_end: self.ended.is_some() };
+        vec![NewEvent { at, source: Source::Worker, kind }]
     }
 
     /// Which phase follows from what is known, and why.
@@ -220,12 +170,7 @@ impl Status {
         let mut verdict = self.judge();
         if let Some((phase, at)) = self.ended {
             if verdict.phase != phase {
-                verdict = Verdict {
-                    phase,
-                    reason: None,
-                    message: None,
-                    ..verdict
-                };
+                verdict = Verdict { phase, reason: None, message: None, ..verdict };
             }
             verdict.ended = Some(at);
         }
@@ -261,48 +206,21 @@ impl Status {
             return ended(Phase::Cancelled, at, reason, self.cancelled_by(), verdict);
         }
         match (&self.seen, conclusion, &self.gone, &self.refusal) {
-            (None, _, None, Some(no)) if self.object.is_none() => ended(
-                Phase::Rejected,
-                no.at,
-                Some(no.reason.clone()),
-                Some(no.message.clone()),
-                verdict,
-            ),
-            (_, Some(Conclusion::Complete { at }), ..) => {
-                ended(Phase::Succeeded, *at, None, None, verdict)
+            (None, _, None, Some(no)) if self.object.is_none() => {
+                ended(Phase::Rejected, no.at, Some(no.reason.clone()), Some(no.message.clone()), verdict)
             }
-            (
-                Some(seen),
-                Some(Conclusion::Failed {
-                    at,
-                    reason,
-                    message,
-                }),
-                ..,
-            ) => {
+            (_, Some(Conclusion::Complete { at }), ..) => ended(Phase::Succeeded, *at, None, None, verdict),
+            (Some(seen), Some(Conclusion::Failed { at, reason, message }), ..) => {
                 let (reason, message) = failure(seen, exit, reason, message);
                 ended(Phase::Failed, *at, Some(reason), Some(message), verdict)
             }
             (_, Some(Conclusion::Stopped { at }), ..) => {
-                let reason = if self.cancellation.is_some() {
-                    "Cancelled"
-                } else {
-                    "Stopped"
-                };
-                ended(
-                    Phase::Cancelled,
-                    *at,
-                    Some(reason.to_owned()),
-                    self.cancelled_by(),
-                    verdict,
-                )
+                let reason = if self.cancellation.is_some() { "Cancelled" } else { "Stopped" };
+                ended(Phase::Cancelled, *at, Some(reason.to_owned()), self.cancelled_by(), verdict)
             }
             (_, None, Some(gone), _) => self.judge_gone(gone, verdict),
             (Some(seen), None, None, _) => judge_alive(seen, verdict),
-            (None, ..) if self.object.is_some() => Verdict {
-                phase: Phase::Waiting,
-                ..verdict
-            },
+            (None, ..) if self.object.is_some() => Verdict { phase: Phase::Waiting, ..verdict },
             (None, ..) => verdict,
         }
     }
@@ -315,17 +233,10 @@ impl Status {
             let message = format!("its object was deleted by someone else{last}");
             (Phase::Cancelled, "Deleted", Some(message))
         } else {
-            let message =
-                "its object was created and is gone, and nothing tells how it ended".to_owned();
+            let message = "its object was created and is gone, and nothing tells how it ended".to_owned();
             (Phase::Lost, "ObjectGone", Some(message))
         };
-        Verdict {
-            phase,
-            reason: Some(reason.to_owned()),
-            message,
-            ended: Some(gone.at),
-            ..verdict
-        }
+        Verdict { phase, reason: Some(reason.to_owned()), message, ended: Some(gone.at), ..verdict }
     }
 
     fn cancelled_by(&self) -> Option<String> {
@@ -335,15 +246,7 @@ impl Status {
 }
 
 fn once(first: bool, at: Timestamp, kind: EventKind) -> Vec<NewEvent> {
-    if first {
-        vec![NewEvent {
-            at,
-            source: Source::Service,
-            kind,
-        }]
-    } else {
-        Vec::new()
-    }
+    if first { vec![NewEvent { at, source: Source::Service, kind }] } else { Vec::new() }
 }
 
 /// How a container ended.
@@ -361,43 +264,21 @@ fn containers(seen: &Snapshot) -> impl Iterator<Item = &ContainerStatus> {
 
 fn exits(seen: &Snapshot) -> impl Iterator<Item = (bool, Exit<'_>)> {
     containers(seen).filter_map(|container| match &container.state {
-        ContainerState::Terminated {
-            exit_code,
-            reason,
-            message,
-            finished,
-            ..
-        } => Some((
-            container.init,
-            Exit {
-                code: *exit_code,
-                reason,
-                message: message.as_deref(),
-                finished: *finished,
-            },
-        )),
+        ContainerState::Terminated { exit_code, reason, message, finished, .. } => {
+            Some((container.init, Exit { code: *exit_code, reason, message: message.as_deref(), finished: *finished }))
+        }
         _ => None,
     })
 }
 
 /// The exit that tells most: the last failure, else the last end of a container that is not an init container.
 fn deciding_exit(seen: &Snapshot) -> Option<Exit<'_>> {
-    let last_failure = exits(seen)
-        .map(|(_, exit)| exit)
-        .filter(|exit| exit.code != 0);
+    let last_failure = exits(seen).map(|(_, exit)| exit).filter(|exit| exit.code != 0);
     let key = |exit: &Exit<'_>| (exit.finished, exit.code);
     let complete = matches!(seen.conclusion, Some(Conclusion::Complete { .. }));
-    let last_success = || {
-        exits(seen)
-            .filter(|(init, exit)| !init && exit.code == 0)
-            .map(|(_, exit)| exit)
-            .max_by_key(key)
-    };
-    if complete {
-        last_success()
-    } else {
-        last_failure.max_by_key(key).or_else(last_success)
-    }
+    let last_success =
+        || exits(seen).filter(|(init, exit)| !init && exit.code == 0).map(|(_, exit)| exit).max_by_key(key);
+    if complete { last_success() } else { last_failure.max_by_key(key).or_else(last_success) }
 }
 
 fn first_start(seen: &Snapshot) -> Option<Timestamp> {
@@ -412,47 +293,23 @@ fn first_start(seen: &Snapshot) -> Option<Timestamp> {
 
 /// Why an object failed. `BackoffLimitExceeded` alone says nothing that helps where a single attempt was made: then
 /// what ended that attempt is the reason.
-fn failure(
-    seen: &Snapshot,
-    exit: Option<Exit<'_>>,
-    reason: &str,
-    message: &str,
-) -> (String, String) {
-    let evicted = seen
-        .pods
-        .values()
-        .rev()
-        .find(|pod| pod.reason.as_deref() == Some("Evicted"));
+fn failure(seen: &Snapshot, exit: Option<Exit<'_>>, reason: &str, message: &str) -> (String, String) {
+    let evicted = seen.pods.values().rev().find(|pod| pod.reason.as_deref() == Some("Evicted"));
     if reason != "BackoffLimitExceeded" {
         return (reason.to_owned(), message.to_owned());
     }
     if let Some(pod) = evicted {
-        return (
-            "Evicted".to_owned(),
-            pod.message.clone().unwrap_or_else(|| message.to_owned()),
-        );
+        return ("Evicted".to_owned(), pod.message.clone().unwrap_or_else(|| message.to_owned()));
     }
     match exit {
         Some(exit) if seen.pods.len() == 1 && exit.code != 0 => {
-            let said = exit
-                .message
-                .map(|text| format!(": {text}"))
-                .unwrap_or_default();
-            (
-                exit.reason.to_owned(),
-                format!("a container ended with exit code {}{said}", exit.code),
-            )
+            let said = exit.message.map(|text| format!(": {text}")).unwrap_or_default();
+            (exit.reason.to_owned(), format!("a container ended with exit code {}{said}", exit.code))
         }
         Some(exit) if exit.code != 0 => {
             let attempts = seen.pods.len();
-            let last = format!(
-                "the last one ended with exit code {} ({})",
-                exit.code, exit.reason
-            );
-            (
-                reason.to_owned(),
-                format!("{attempts} attempts failed; {last}"),
-            )
+            let last = format!("the last one ended with exit code {} ({})", exit.code, exit.reason);
+            (reason.to_owned(), format!("{attempts} attempts failed; {last}"))
         }
         _ => (reason.to_owned(), message.to_owned()),
     }
@@ -460,46 +317,23 @@ fn failure(
 
 fn judge_alive(seen: &Snapshot, verdict: Verdict) -> Verdict {
     if seen.suspended {
-        return Verdict {
-            phase: Phase::Suspended,
-            ..verdict
-        };
+        return Verdict { phase: Phase::Suspended, ..verdict };
     }
-    let running =
-        containers(seen).any(|container| matches!(container.state, ContainerState::Running { .. }));
+    let running = containers(seen).any(|container| matches!(container.state, ContainerState::Running { .. }));
     if running {
-        return Verdict {
-            phase: Phase::Running,
-            ..verdict
-        };
+        return Verdict { phase: Phase::Running, ..verdict };
     }
     let waiting = waiting_reason(seen);
     let ended = !seen.pods.is_empty()
         && containers(seen).any(|container| !container.init)
-        && containers(seen)
-            .all(|container| matches!(container.state, ContainerState::Terminated { .. }));
+        && containers(seen).all(|container| matches!(container.state, ContainerState::Terminated { .. }));
     match waiting {
         None if ended => {
-            let message = verdict
-                .exit_code
-                .map(|code| format!("its container ended with exit code {code}"));
-            Verdict {
-                phase: Phase::Running,
-                reason: Some("Finishing".to_owned()),
-                message,
-                ..verdict
-            }
+            let message = verdict.exit_code.map(|code| format!("its container ended with exit code {code}"));
+            Verdict { phase: Phase::Running, reason: Some("Finishing".to_owned()), message, ..verdict }
         }
-        Some((reason, message)) => Verdict {
-            phase: Phase::Waiting,
-            reason: Some(reason),
-            message,
-            ..verdict
-        },
-        None => Verdict {
-            phase: Phase::Waiting,
-            ..verdict
-        },
+        Some((reason, message)) => Verdict { phase: Phase::Waiting, reason: Some(reason), message, ..verdict },
+        None => Verdict { phase: Phase::Waiting, ..verdict },
     }
 }
 
@@ -509,24 +343,16 @@ fn waiting_reason(seen: &Snapshot) -> Option<(String, Option<String>)> {
         return Some((reason.clone(), Some(message.clone())));
     }
     seen.pods.values().rev().find_map(|pod| {
-        let of_container = pod
-            .containers
-            .values()
-            .find_map(|container| match &container.state {
-                ContainerState::Waiting {
-                    reason: Some(reason),
-                    message,
-                } => Some((reason.clone(), message.clone())),
-                _ => None,
-            });
+        let of_container = pod.containers.values().find_map(|container| match &container.state {
+            ContainerState::Waiting { reason: Some(reason), message } => Some((reason.clone(), message.clone())),
+            _ => None,
+        });
         of_container.or_else(|| Some((pod.reason.clone()?, pod.message.clone())))
     })
 }
 
 fn describe_alive(seen: &Snapshot) -> &'static str {
-    let any = |wanted: fn(&ContainerState) -> bool| {
-        containers(seen).any(|container| wanted(&container.state))
-    };
+    let any = |wanted: fn(&ContainerState) -> bool| containers(seen).any(|container| wanted(&container.state));
     if any(|state| matches!(state, ContainerState::Running { .. })) {
         " while a container ran"
     } else if any(|state| matches!(state, ContainerState::Terminated { .. })) {
@@ -546,10 +372,8 @@ fn container_events(before: Option<&Snapshot>, now: &Snapshot) -> Vec<NewEvent> 
                 continue;
             }
             let same_run = known.filter(|known| known.restarts == container.restarts);
-            let seen_started = same_run
-                .is_some_and(|known| !matches!(known.state, ContainerState::Waiting { .. }));
-            let seen_ended = same_run
-                .is_some_and(|known| matches!(known.state, ContainerState::Terminated { .. }));
+            let seen_started = same_run.is_some_and(|known| !matches!(known.state, ContainerState::Waiting { .. }));
+            let seen_ended = same_run.is_some_and(|known| matches!(known.state, ContainerState::Terminated { .. }));
             let started = match &container.state {
                 ContainerState::Waiting { .. } => None,
                 ContainerState::Running { started } => Some(*started),
@@ -557,36 +381,15 @@ fn container_events(before: Option<&Snapshot>, now: &Snapshot) -> Vec<NewEvent> 
             };
             let (pod, container_name) = (pod_name.clone(), name.clone());
             if let Some(at) = started.filter(|_| !seen_started) {
-                let kind = EventKind::ContainerStarted {
-                    pod: pod.clone(),
-                    container: container_name.clone(),
-                };
-                events.push(NewEvent {
-                    at,
-                    source: Source::Executor,
-                    kind,
-                });
+                let kind = EventKind::ContainerStarted { pod: pod.clone(), container: container_name.clone() };
+                events.push(NewEvent { at, source: Source::Executor, kind });
             }
-            if let ContainerState::Terminated {
-                exit_code,
-                reason,
-                finished,
-                ..
-            } = &container.state
+            if let ContainerState::Terminated { exit_code, reason, finished, .. } = &container.state
                 && !seen_ended
             {
                 let (exit_code, reason) = (*exit_code, reason.clone());
-                let kind = EventKind::ContainerEnded {
-                    pod,
-                    container: container_name,
-                    exit_code,
-                    reason,
-                };
-                events.push(NewEvent {
-                    at: *finished,
-                    source: Source::Executor,
-                    kind,
-                });
+                let kind = EventKind::ContainerEnded { pod, container: container_name, exit_code, reason };
+                events.push(NewEvent { at: *finished, source: Source::Executor, kind });
             }
         }
     }

@@ -5,9 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use proptest::prelude::*;
 
-use super::super::evidence::{
-    Conclusion, ContainerState, ContainerStatus, Evidence, ObjectRef, PodStatus, Snapshot,
-};
+use super::super::evidence::{Conclusion, ContainerState, ContainerStatus, Evidence, ObjectRef, PodStatus, Snapshot};
 use super::super::record::{Cancellation, Fact, Refusal, Status};
 use super::super::report::Report;
 use super::super::{EventKind, Phase};
@@ -17,37 +15,14 @@ fn at(second: i64) -> Timestamp {
 }
 
 fn object() -> ObjectRef {
-    ObjectRef {
-        name: "hello-1".into(),
-        namespace: "local".into(),
-        uid: "u1".into(),
-    }
+    ObjectRef { name: "hello-1".into(), namespace: "local".into(), uid: "u1".into() }
 }
 
-fn seen(
-    revision: u64,
-    container: Option<ContainerState>,
-    conclusion: Option<Conclusion>,
-) -> Snapshot {
+fn seen(revision: u64, container: Option<ContainerState>, conclusion: Option<Conclusion>) -> Snapshot {
     let pods = container.map(|state| {
-        let containers = BTreeMap::from([(
-            "main".to_owned(),
-            ContainerStatus {
-                init: false,
-                restarts: 0,
-                state,
-            },
-        )]);
+        let containers = BTreeMap::from([("main".to_owned(), ContainerStatus { init: false, restarts: 0, state })]);
         let created = at(1);
-        let pod = PodStatus {
-            revision,
-            node: None,
-            index: None,
-            created,
-            reason: None,
-            message: None,
-            containers,
-        };
+        let pod = PodStatus { revision, node: None, index: None, created, reason: None, message: None, containers };
         ("pod-0".to_owned(), pod)
     });
     Snapshot {
@@ -62,10 +37,7 @@ fn seen(
 }
 
 fn waiting(reason: &str) -> ContainerState {
-    ContainerState::Waiting {
-        reason: Some(reason.into()),
-        message: Some("so it is".into()),
-    }
+    ContainerState::Waiting { reason: Some(reason.into()), message: Some("so it is".into()) }
 }
 
 fn running() -> ContainerState {
@@ -84,11 +56,7 @@ fn exited(code: i32, reason: &str) -> ContainerState {
 }
 
 fn failed(reason: &str) -> Conclusion {
-    Conclusion::Failed {
-        at: at(7),
-        reason: reason.into(),
-        message: "as it says".into(),
-    }
+    Conclusion::Failed { at: at(7), reason: reason.into(), message: "as it says".into() }
 }
 
 fn show(snapshot: Snapshot) -> Fact {
@@ -96,11 +64,7 @@ fn show(snapshot: Snapshot) -> Fact {
 }
 
 fn gone(witnessed: bool) -> Fact {
-    Fact::Evidence(Evidence::Gone {
-        object: object(),
-        at: at(8),
-        witnessed,
-    })
+    Fact::Evidence(Evidence::Gone { object: object(), at: at(8), witnessed })
 }
 
 fn says(second: i64, sequence: Option<u64>, status: &str) -> Fact {
@@ -108,18 +72,11 @@ fn says(second: i64, sequence: Option<u64>, status: &str) -> Fact {
 }
 
 fn cancel() -> Fact {
-    Fact::CancelRequested(Cancellation {
-        at: at(2),
-        by: Some("ada".into()),
-    })
+    Fact::CancelRequested(Cancellation { at: at(2), by: Some("ada".into()) })
 }
 
 fn refused() -> Fact {
-    Fact::Refused(Refusal {
-        at: at(1),
-        reason: "Forbidden".into(),
-        message: "exceeded quota".into(),
-    })
+    Fact::Refused(Refusal { at: at(1), reason: "Forbidden".into(), message: "exceeded quota".into() })
 }
 
 fn after(facts: impl IntoIterator<Item = Fact>) -> Status {
@@ -140,94 +97,40 @@ fn each_state_of_an_object_has_its_phase_and_reason() {
     let cases: Vec<(Vec<Fact>, Phase, Option<&str>)> = vec![
         (vec![], Phase::Pending, None),
         (vec![refused()], Phase::Rejected, Some("Forbidden")),
-        (
-            vec![Fact::Created {
-                object: object(),
-                at: at(1),
-            }],
-            Phase::Waiting,
-            None,
-        ),
+        (vec![Fact::Created { object: object(), at: at(1) }], Phase::Waiting, None),
         (vec![show(suspended)], Phase::Suspended, None),
         (vec![show(no_pods)], Phase::Waiting, Some("QuotaExceeded")),
+        (vec![show(seen(2, Some(waiting("ImagePullBackOff")), None))], Phase::Waiting, Some("ImagePullBackOff")),
+        (vec![show(seen(3, Some(running()), None))], Phase::Running, None),
+        (vec![show(seen(5, Some(exited(0, "Completed")), None))], Phase::Running, Some("Finishing")),
+        (vec![show(seen(7, Some(exited(0, "Completed")), complete))], Phase::Succeeded, None),
         (
-            vec![show(seen(2, Some(waiting("ImagePullBackOff")), None))],
-            Phase::Waiting,
-            Some("ImagePullBackOff"),
-        ),
-        (
-            vec![show(seen(3, Some(running()), None))],
-            Phase::Running,
-            None,
-        ),
-        (
-            vec![show(seen(5, Some(exited(0, "Completed")), None))],
-            Phase::Running,
-            Some("Finishing"),
-        ),
-        (
-            vec![show(seen(7, Some(exited(0, "Completed")), complete))],
-            Phase::Succeeded,
-            None,
-        ),
-        (
-            vec![show(seen(
-                7,
-                Some(exited(1, "Error")),
-                Some(failed("BackoffLimitExceeded")),
-            ))],
+            vec![show(seen(7, Some(exited(1, "Error")), Some(failed("BackoffLimitExceeded"))))],
             Phase::Failed,
             Some("Error"),
         ),
         (
-            vec![show(seen(
-                7,
-                Some(exited(137, "OOMKilled")),
-                Some(failed("BackoffLimitExceeded")),
-            ))],
+            vec![show(seen(7, Some(exited(137, "OOMKilled")), Some(failed("BackoffLimitExceeded"))))],
             Phase::Failed,
             Some("OOMKilled"),
         ),
         (
-            vec![show(seen(
-                7,
-                Some(exited(143, "Error")),
-                Some(failed("DeadlineExceeded")),
-            ))],
+            vec![show(seen(7, Some(exited(143, "Error")), Some(failed("DeadlineExceeded"))))],
             Phase::Failed,
             Some("DeadlineExceeded"),
         ),
         (
-            vec![
-                cancel(),
-                show(seen(7, None, Some(Conclusion::Stopped { at: at(7) }))),
-            ],
+            vec![cancel(), show(seen(7, None, Some(Conclusion::Stopped { at: at(7) })))],
             Phase::Cancelled,
             Some("Cancelled"),
         ),
-        (
-            vec![show(seen(3, Some(running()), None)), gone(true)],
-            Phase::Cancelled,
-            Some("Deleted"),
-        ),
-        (
-            vec![show(seen(3, Some(running()), None)), gone(false)],
-            Phase::Lost,
-            Some("ObjectGone"),
-        ),
-        (
-            vec![cancel(), gone(false)],
-            Phase::Cancelled,
-            Some("Cancelled"),
-        ),
+        (vec![show(seen(3, Some(running()), None)), gone(true)], Phase::Cancelled, Some("Deleted")),
+        (vec![show(seen(3, Some(running()), None)), gone(false)], Phase::Lost, Some("ObjectGone")),
+        (vec![cancel(), gone(false)], Phase::Cancelled, Some("Cancelled")),
     ];
     for (facts, phase, reason) in cases {
         let verdict = after(facts.clone()).verdict();
-        assert_eq!(
-            (verdict.phase, verdict.reason.as_deref()),
-            (phase, reason),
-            "{facts:#?}"
-        );
+        assert_eq!((verdict.phase, verdict.reason.as_deref()), (phase, reason), "{facts:#?}");
         assert_eq!(verdict.ended.is_some(), phase.is_terminal());
     }
 }
@@ -242,48 +145,21 @@ fn a_report_alone_never_ends_a_job() {
 
 #[test]
 fn words_against_evidence_are_disputed() {
-    let ok = || {
-        show(seen(
-            7,
-            Some(exited(0, "Completed")),
-            Some(Conclusion::Complete { at: at(7) }),
-        ))
-    };
-    let bad = || {
-        show(seen(
-            7,
-            Some(exited(1, "Error")),
-            Some(failed("BackoffLimitExceeded")),
-        ))
-    };
+    let ok = || show(seen(7, Some(exited(0, "Completed")), Some(Conclusion::Complete { at: at(7) })));
+    let bad = || show(seen(7, Some(exited(1, "Error")), Some(failed("BackoffLimitExceeded"))));
     assert!(after([says(4, None, "Done"), bad()]).verdict().disputed);
     assert!(after([ok(), says(9, None, "ERROR")]).verdict().disputed);
     assert!(!after([says(4, None, "Done"), ok()]).verdict().disputed);
-    assert!(
-        !after([says(4, None, "Processing..."), bad()])
-            .verdict()
-            .disputed
-    );
+    assert!(!after([says(4, None, "Processing..."), bad()]).verdict().disputed);
     let mut status = after([says(4, None, "Done")]);
     let events = status.learn(bad()).events;
-    assert!(
-        events
-            .iter()
-            .any(|event| event.kind == EventKind::Disputed { disputed: true })
-    );
+    assert!(events.iter().any(|event| event.kind == EventKind::Disputed { disputed: true }));
 }
 
 #[test]
 fn evidence_of_another_object_is_left_aside() {
-    let mut status = after([Fact::Created {
-        object: object(),
-        at: at(1),
-    }]);
-    let mut other = seen(
-        9,
-        Some(exited(0, "Completed")),
-        Some(Conclusion::Complete { at: at(9) }),
-    );
+    let mut status = after([Fact::Created { object: object(), at: at(1) }]);
+    let mut other = seen(9, Some(exited(0, "Completed")), Some(Conclusion::Complete { at: at(9) }));
     other.object.uid = "u2".into();
     assert!(!status.learn(show(other)).changed);
     assert_eq!(status.verdict().phase, Phase::Waiting);
@@ -296,56 +172,31 @@ fn a_report_after_the_end_goes_into_the_history_and_moves_nothing() {
     let learned = status.learn(says(20, Some(1), "Processing..."));
     assert_eq!(status.verdict().phase, Phase::Succeeded);
     let kinds: Vec<_> = learned.events.into_iter().map(|event| event.kind).collect();
-    assert!(
-        matches!(
-            kinds[..],
-            [EventKind::Report {
-                after_end: true,
-                late: false,
-                ..
-            }]
-        ),
-        "{kinds:?}"
-    );
+    assert!(matches!(kinds[..], [EventKind::Report { after_end: true, late: false, .. }]), "{kinds:?}");
 }
 
 #[test]
 fn what_is_learned_twice_makes_no_second_event() {
     let facts = [
-        Fact::Created {
-            object: object(),
-            at: at(1),
-        },
+        Fact::Created { object: object(), at: at(1) },
         show(seen(3, Some(running()), None)),
         says(4, Some(1), "Processing..."),
         cancel(),
-        show(seen(
-            7,
-            Some(exited(0, "Completed")),
-            Some(Conclusion::Complete { at: at(7) }),
-        )),
+        show(seen(7, Some(exited(0, "Completed")), Some(Conclusion::Complete { at: at(7) }))),
         Fact::LogKept { at: at(8) },
         Fact::ObjectDeleted { at: at(9) },
     ];
     let mut status = after(facts.clone());
     for fact in facts {
         let learned = status.learn(fact.clone());
-        assert!(
-            !learned.changed && learned.events.is_empty(),
-            "{fact:?}: {learned:?}"
-        );
+        assert!(!learned.changed && learned.events.is_empty(), "{fact:?}: {learned:?}");
     }
 }
 
 /// The life of one object as an executor may show it: some states on the way, then at most one end.
 fn life() -> impl Strategy<Value = Vec<Fact>> {
-    let state = prop_oneof![
-        Just(waiting("ErrImagePull")),
-        Just(waiting("CrashLoopBackOff")),
-        Just(running())
-    ];
-    let last =
-        (0..3i32).prop_map(|code| exited(code, if code == 0 { "Completed" } else { "Error" }));
+    let state = prop_oneof![Just(waiting("ErrImagePull")), Just(waiting("CrashLoopBackOff")), Just(running())];
+    let last = (0..3i32).prop_map(|code| exited(code, if code == 0 { "Completed" } else { "Error" }));
     let end = prop_oneof![
         Just(None),
         Just(Some(Err(true))),
@@ -356,20 +207,11 @@ fn life() -> impl Strategy<Value = Vec<Fact>> {
         Just(Some(Ok(Conclusion::Stopped { at: at(7) }))),
     ];
     let reports = prop::collection::vec(
-        (
-            0..20i64,
-            prop::option::of(0..4u64),
-            prop::sample::select(vec!["Done", "ERROR", "Processing..."]),
-        ),
+        (0..20i64, prop::option::of(0..4u64), prop::sample::select(vec!["Done", "ERROR", "Processing..."])),
         0..4,
     );
-    (
-        prop::collection::vec(state, 0..3),
-        prop::option::of(last),
-        end,
-        reports,
-    )
-        .prop_map(|(states, last, end, reports)| {
+    (prop::collection::vec(state, 0..3), prop::option::of(last), end, reports).prop_map(
+        |(states, last, end, reports)| {
             let mut revision = 1;
             let mut facts: Vec<Fact> = states
                 .into_iter()
@@ -381,22 +223,14 @@ fn life() -> impl Strategy<Value = Vec<Fact>> {
                 .collect();
             match end {
                 None => {}
-                Some(Ok(conclusion)) => {
-                    facts.push(show(seen(revision + 1, last, Some(conclusion))))
-                }
+                Some(Ok(conclusion)) => facts.push(show(seen(revision + 1, last, Some(conclusion)))),
                 Some(Err(witnessed)) => facts.push(gone(witnessed)),
             }
-            facts.push(Fact::Created {
-                object: object(),
-                at: at(1),
-            });
-            facts.extend(
-                reports
-                    .into_iter()
-                    .map(|(second, sequence, words)| says(second, sequence, words)),
-            );
+            facts.push(Fact::Created { object: object(), at: at(1) });
+            facts.extend(reports.into_iter().map(|(second, sequence, words)| says(second, sequence, words)));
             facts
-        })
+        },
+    )
 }
 
 /// The facts of one life in another order, some of them more than once.
@@ -404,9 +238,8 @@ fn interleaved() -> impl Strategy<Value = (Vec<Fact>, Vec<Fact>, bool)> {
     (life(), any::<bool>()).prop_flat_map(|(facts, cancelled)| {
         let repeats = prop::collection::vec(prop::sample::select(facts.clone()), 0..4);
         let all = facts.clone();
-        let shuffled = repeats
-            .prop_map(move |repeats| all.iter().cloned().chain(repeats).collect::<Vec<_>>())
-            .prop_shuffle();
+        let shuffled =
+            repeats.prop_map(move |repeats| all.iter().cloned().chain(repeats).collect::<Vec<_>>()).prop_shuffle();
         (Just(facts), shuffled, Just(cancelled))
     })
 }

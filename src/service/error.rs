@@ -100,16 +100,9 @@ pub enum ServiceError {
 
 impl From<UnknownTemplate> for ServiceError {
     fn from(unknown: UnknownTemplate) -> Self {
-        let UnknownTemplate {
-            name,
-            suggestion,
-            broken,
-        } = unknown;
+        let UnknownTemplate { name, suggestion, broken } = unknown;
         match broken {
-            Some(error) => Self::BrokenTemplate {
-                name,
-                error: error.to_string(),
-            },
+            Some(error) => Self::BrokenTemplate { name, error: error.to_string() },
             None => Self::UnknownTemplate { name, suggestion },
         }
     }
@@ -127,23 +120,13 @@ pub struct Difference {
 }
 
 fn did_you_mean(suggestion: Option<&str>) -> String {
-    suggestion
-        .map(|name| format!("; did you mean {name:?}?"))
-        .unwrap_or_default()
+    suggestion.map(|name| format!("; did you mean {name:?}?")).unwrap_or_default()
 }
 
 fn listed(faults: &[Fault]) -> String {
-    faults
-        .iter()
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join("; ")
+    faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
 fn fields(differences: &[Difference]) -> String {
-    differences
-        .iter()
-        .map(|it| it.field.as_str())
-        .collect::<Vec<_>>()
-        .join(", ")
+    differences.iter().map(|it| it.field.as_str()).collect::<Vec<_>>().join(", ")
 }

@@ -23,11 +23,7 @@ impl Service {
         let token = self.callback_token(&id);
         let callback_url = format!("{}/callback/{token}", self.0.config.callback_base);
         let job_name = name.as_ref().map_or("", JobName::as_str).to_owned();
-        let context = Context {
-            job_id: id.to_string(),
-            job_name,
-            callback_url,
-        };
+        let context = Context { job_id: id.to_string(), job_name, callback_url };
         let rendered = render(template, parameters, &context)?;
         self.check_support(template, &rendered)?;
         let object = object_name(template.name(), self.store().installation(), &id);
@@ -45,16 +41,11 @@ impl Service {
             commit: commit.as_deref(),
             ttl_backstop_seconds: self.0.config.ttl_backstop_seconds,
         };
-        let (secrets, default_secrets) = secret_names(parameters)
-            .into_iter()
-            .partition(|secret| request.parameters.contains_key(secret));
+        let (secrets, default_secrets) =
+            secret_names(parameters).into_iter().partition(|secret| request.parameters.contains_key(secret));
         let masked = mask_text(rendered.masked(), &token, MASK);
         Ok(Intent {
-            fingerprint: self.0.secrets.fingerprint(
-                template.name(),
-                name.as_ref(),
-                parameters.values(),
-            ),
+            fingerprint: self.0.secrets.fingerprint(template.name(), name.as_ref(), parameters.values()),
             ttl_seconds: ttl_seconds(rendered.manifest()),
             masked: (masked != *rendered.manifest()).then(|| stamp.apply(masked)),
             manifest: stamp.apply(rendered.into_manifest()),
@@ -77,10 +68,7 @@ impl Service {
 /// The parameters that hold a secret: those whose masked value is another one.
 fn secret_names(parameters: &Checked) -> Vec<String> {
     let masked = parameters.masked();
-    let names = parameters
-        .values()
-        .iter()
-        .filter(|(name, value)| masked.get(*name) != Some(*value));
+    let names = parameters.values().iter().filter(|(name, value)| masked.get(*name) != Some(*value));
     names.map(|(name, _)| name.clone()).collect()
 }
 
@@ -100,52 +88,26 @@ pub(super) fn same_request(
     let mut differences = Vec::new();
     let mut compare = |field: String, recorded: Value, requested: Value| {
         if recorded != requested {
-            differences.push(Difference {
-                field,
-                recorded,
-                requested,
-            });
+            differences.push(Difference { field, recorded, requested });
         }
     };
-    compare(
-        "template".to_owned(),
-        recorded.template.as_str().into(),
-        template.into(),
-    );
+    compare("template".to_owned(), recorded.template.as_str().into(), template.into());
     compare("name".to_owned(), text(recorded.name.as_ref()), text(name));
     let requested = parameters.masked();
-    let names: std::collections::BTreeSet<_> =
-        recorded.parameters.keys().chain(requested.keys()).collect();
+    let names: std::collections::BTreeSet<_> = recorded.parameters.keys().chain(requested.keys()).collect();
     for name in names {
         let of = |from: &Map<String, Value>| from.get(name).cloned().unwrap_or_default();
-        compare(
-            format!("parameters.{name}"),
-            of(&recorded.parameters),
-            of(requested),
-        );
+        compare(format!("parameters.{name}"), of(&recorded.parameters), of(requested));
     }
     if differences.is_empty() {
         // Only what is masked can differ now.
         let mut names = secret_names(parameters);
-        names.extend(
-            recorded
-                .secrets
-                .iter()
-                .chain(&recorded.default_secrets)
-                .cloned(),
-        );
+        names.extend(recorded.secrets.iter().chain(&recorded.default_secrets).cloned());
         names.sort();
         names.dedup();
         let names = names.into_iter().map(|name| format!("parameters.{name}"));
         let masked = || Value::from(MASK);
-        differences.extend(names.map(|field| Difference {
-            field,
-            recorded: masked(),
-            requested: masked(),
-        }));
+        differences.extend(names.map(|field| Difference { field, recorded: masked(), requested: masked() }));
     }
-    Err(ServiceError::Conflict {
-        id: recorded.id.clone(),
-        differences,
-    })
+    Err(ServiceError::Conflict { id: recorded.id.clone(), differences })
 }

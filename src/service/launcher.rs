@@ -43,11 +43,7 @@ impl Service {
         let parameters = check(&template, &request.parameters)?;
         let callback_url = format!("{}/callback/{MASK}", self.0.config.callback_base);
         let context = Context {
-            job_id: request
-                .id
-                .as_ref()
-                .map_or("example", JobId::as_str)
-                .to_owned(),
+            job_id: request.id.as_ref().map_or("example", JobId::as_str).to_owned(),
             job_name: request.name.as_ref().map_or("", JobName::as_str).to_owned(),
             callback_url,
         };
@@ -74,11 +70,7 @@ impl Service {
         let first = self.job(id)?;
         let mut parameters = first.intent.parameters.clone();
         let kept_back = &first.intent.secrets;
-        let names: Vec<_> = kept_back
-            .iter()
-            .filter(|name| !change.parameters.contains_key(*name))
-            .cloned()
-            .collect();
+        let names: Vec<_> = kept_back.iter().filter(|name| !change.parameters.contains_key(*name)).cloned().collect();
         if !names.is_empty() {
             return Err(ServiceError::SecretsNeeded { names });
         }
@@ -97,11 +89,7 @@ impl Service {
         self.launch_as(request, Some(id.clone())).await
     }
 
-    async fn launch_as(
-        &self,
-        request: LaunchRequest,
-        rerun_of: Option<JobId>,
-    ) -> Result<Launched, ServiceError> {
+    async fn launch_as(&self, request: LaunchRequest, rerun_of: Option<JobId>) -> Result<Launched, ServiceError> {
         if self.0.stop.is_cancelled() {
             return Err(ServiceError::ShuttingDown);
         }
@@ -111,65 +99,37 @@ impl Service {
         let parameters = check(&template, &request.parameters)?;
         let id = match request.id.clone() {
             Some(id) => id,
-            None => Uuid::now_v7()
-                .to_string()
-                .try_into()
-                .map_err(|_| ServiceError::ShuttingDown)?,
+            None => Uuid::now_v7().to_string().try_into().map_err(|_| ServiceError::ShuttingDown)?,
         };
         let intent = self.intent(&template, &parameters, id.clone(), &request, rerun_of)?;
-        let asked = (
-            intent.template.clone(),
-            intent.name.clone(),
-            intent.fingerprint.clone(),
-        );
-        let event = NewEvent {
-            at: intent.created,
-            source: Source::User,
-            kind: EventKind::Recorded,
-        };
+        let asked = (intent.template.clone(), intent.name.clone(), intent.fingerprint.clone());
+        let event = NewEvent { at: intent.created, source: Source::User, kind: EventKind::Recorded };
         match self.0.ledger.insert(intent, event)? {
             Inserted::New(recorded) => {
                 let (tell, outcome) = oneshot::channel();
                 // From here on the job takes its course, even if whoever asked for it goes away.
-                self.spawn(
-                    self.clone()
-                        .see_launched(id.clone(), recorded.clone(), tell),
-                );
+                self.spawn(self.clone().see_launched(id.clone(), recorded.clone(), tell));
                 durable(recorded).await?;
                 // Past the time limit, and in a service that stops, the job stays as it is: recorded, to be taken up.
                 let _ = tokio::time::timeout(self.0.config.create_wait, outcome).await;
                 let job = self.job(&id)?;
-                Ok(Launched {
-                    job: JobView::from(&*job),
-                    created: true,
-                })
+                Ok(Launched { job: JobView::from(&*job), created: true })
             }
             Inserted::Forgotten(job) => {
                 same_request(&job, &asked.0, asked.1.as_ref(), &parameters, &asked.2)?;
                 self.take_up(id);
-                Ok(Launched {
-                    job: JobView::from(&*job),
-                    created: false,
-                })
+                Ok(Launched { job: JobView::from(&*job), created: false })
             }
             Inserted::Existing(job, recorded) => {
                 durable(recorded).await?;
                 same_request(&job, &asked.0, asked.1.as_ref(), &parameters, &asked.2)?;
                 let job = self.job(job.id())?;
-                Ok(Launched {
-                    job: JobView::from(&*job),
-                    created: false,
-                })
+                Ok(Launched { job: JobView::from(&*job), created: false })
             }
         }
     }
 
-    async fn see_launched(
-        self,
-        id: JobId,
-        recorded: watch::Receiver<Recorded>,
-        tell: oneshot::Sender<()>,
-    ) {
+    async fn see_launched(self, id: JobId, recorded: watch::Receiver<Recorded>, tell: oneshot::Sender<()>) {
         if durable(recorded).await.is_ok() {
             self.see_created(id, Attempt::First, Some(tell)).await;
         }
@@ -179,28 +139,16 @@ impl Service {
         Ok(self.catalog().get(name)?)
     }
 
-    pub(super) fn check_support(
-        &self,
-        template: &Template,
-        rendered: &Rendered,
-    ) -> Result<(), ServiceError> {
+    pub(super) fn check_support(&self, template: &Template, rendered: &Rendered) -> Result<(), ServiceError> {
         let template = template.name().to_owned();
         self.0
             .executor
             .check(rendered.manifest())
-            .map_err(|unsupported| ServiceError::Unsupported {
-                template,
-                unsupported,
-            })
+            .map_err(|unsupported| ServiceError::Unsupported { template, unsupported })
     }
 
     /// Sends a job's create until its outcome is known.
-    pub(super) async fn see_created(
-        self,
-        id: JobId,
-        attempt: Attempt,
-        tell: Option<oneshot::Sender<()>>,
-    ) {
+    pub(super) async fn see_created(self, id: JobId, attempt: Attempt, tell: Option<oneshot::Sender<()>>) {
         let mut backoff = FIRST_BACKOFF;
         let mut attempt = attempt;
         loop {
@@ -211,12 +159,7 @@ impl Service {
                 break;
             }
             if job.status.cancellation.is_some() && attempt == Attempt::First {
-                self.note(
-                    &id,
-                    Fact::Withdrawn {
-                        at: Timestamp::now(),
-                    },
-                );
+                self.note(&id, Fact::Withdrawn { at: Timestamp::now() });
                 break;
             }
             let Ok(place) = self.0.creating.acquire().await else {
@@ -226,23 +169,14 @@ impl Service {
             drop(place);
             match outcome {
                 CreateOutcome::Created(object) => {
-                    self.note(
-                        &id,
-                        Fact::Created {
-                            object,
-                            at: Timestamp::now(),
-                        },
-                    );
+                    self.note(&id, Fact::Created { object, at: Timestamp::now() });
                     break;
                 }
                 CreateOutcome::Refused(refusal) => {
                     self.note(&id, Fact::Refused(refusal));
                     break;
                 }
-                CreateOutcome::Unknown {
-                    message,
-                    retry_after,
-                } => {
+                CreateOutcome::Unknown { message, retry_after } => {
                     tracing::warn!(job = %id, %message, "the outcome of a launch is not known; sending it again");
                     tokio::time::sleep(retry_after.unwrap_or_default().max(backoff)).await;
                     backoff = (backoff * 2).min(LONGEST_BACKOFF);
@@ -268,22 +202,13 @@ impl Service {
         let Ok(Some(job)) = self.0.ledger.job(id) else {
             return;
         };
-        let Some(object) = job
-            .status
-            .object
-            .clone()
-            .filter(|_| job.status.ended.is_none())
-        else {
+        let Some(object) = job.status.object.clone().filter(|_| job.status.ended.is_none()) else {
             return;
         };
         match self.0.executor.find(&object.name).await {
             Ok(Some(Found { evidence, .. })) => self.note(id, Fact::Evidence(evidence)),
             Ok(None) => {
-                let gone = Evidence::Gone {
-                    object,
-                    at: Timestamp::now(),
-                    witnessed: false,
-                };
+                let gone = Evidence::Gone { object, at: Timestamp::now(), witnessed: false };
                 self.note(id, Fact::Evidence(gone));
             }
             Err(error) => {
@@ -332,24 +257,12 @@ impl Service {
 
 fn check(template: &Template, parameters: &Map<String, Value>) -> Result<Checked, ServiceError> {
     let template_name = template.name().to_owned();
-    template
-        .check(parameters)
-        .map_err(|faults| ServiceError::InvalidParameters {
-            template: template_name,
-            faults,
-        })
+    template.check(parameters).map_err(|faults| ServiceError::InvalidParameters { template: template_name, faults })
 }
 
-pub(super) fn render(
-    template: &Template,
-    parameters: &Checked,
-    context: &Context,
-) -> Result<Rendered, ServiceError> {
+pub(super) fn render(template: &Template, parameters: &Checked, context: &Context) -> Result<Rendered, ServiceError> {
     let template_name = template.name().to_owned();
     template
         .render(parameters, context)
-        .map_err(|error| ServiceError::Render {
-            template: template_name,
-            error: Box::new(error),
-        })
+        .map_err(|error| ServiceError::Render { template: template_name, error: Box::new(error) })
 }

@@ -72,11 +72,7 @@ pub(super) enum Inserted {
 
 /// Waits until an intent is durable.
 pub(super) async fn durable(mut recorded: watch::Receiver<Recorded>) -> Result<(), StoreError> {
-    match recorded
-        .wait_for(|state| *state != Recorded::NotYet)
-        .await
-        .as_deref()
-    {
+    match recorded.wait_for(|state| *state != Recorded::NotYet).await.as_deref() {
         Ok(Recorded::Failed(error)) => Err(error.clone()),
         Ok(_) => Ok(()),
         Err(_) => Err(StoreError::Closed),
@@ -101,9 +97,7 @@ impl Ledger {
         let hash = self.hasher.hash_one(id);
         let index = usize::try_from(hash % SHARDS as u64).unwrap_or(0);
         // No code under these locks panics half-way through a change.
-        self.shards[index]
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.shards[index].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Reads every job that is not settled from the store, and says which they are.
@@ -126,18 +120,11 @@ impl Ledger {
     }
 
     /// Records the intent of a new job, unless there is a job of its ID.
-    pub(super) fn insert(
-        self: &Arc<Self>,
-        intent: Intent,
-        event: NewEvent,
-    ) -> Result<Inserted, StoreError> {
+    pub(super) fn insert(self: &Arc<Self>, intent: Intent, event: NewEvent) -> Result<Inserted, StoreError> {
         let id = intent.id.clone();
         let mut shard = self.shard(&id);
         if let Some(entry) = shard.get(&id) {
-            return Ok(Inserted::Existing(
-                entry.job.clone(),
-                entry.recorded.clone(),
-            ));
+            return Ok(Inserted::Existing(entry.job.clone(), entry.recorded.clone()));
         }
         if let Some(job) = self.store.job(&id)? {
             let entry = Entry::on_record(job);
@@ -148,17 +135,10 @@ impl Ledger {
             shard.insert(id, entry);
             return Ok(Inserted::Forgotten(job));
         }
-        let job = Job {
-            intent,
-            status: Status::default(),
-        };
+        let job = Job { intent, status: Status::default() };
         let ack = self.store.submit(Change::insert(&job, vec![event]));
         let (tell, recorded) = watch::channel(Recorded::NotYet);
-        let entry = Entry {
-            on_the_way: 1,
-            recorded: recorded.clone(),
-            ..Entry::on_record(job)
-        };
+        let entry = Entry { on_the_way: 1, recorded: recorded.clone(), ..Entry::on_record(job) };
         shard.insert(id.clone(), entry);
         drop(shard);
         let ledger = self.clone();
@@ -184,11 +164,7 @@ impl Ledger {
     }
 
     /// Takes a fact in. What is returned beside resolves when it is durable; dropping that changes nothing.
-    pub(super) fn learn(
-        self: &Arc<Self>,
-        id: &JobId,
-        fact: Fact,
-    ) -> Result<(Learned, Written), super::ServiceError> {
+    pub(super) fn learn(self: &Arc<Self>, id: &JobId, fact: Fact) -> Result<(Learned, Written), super::ServiceError> {
         self.learn_with(id, fact, None)
     }
 
@@ -223,19 +199,13 @@ impl Ledger {
             }
             return Ok((outcome(job), Written(None)));
         }
-        let mut job = Job {
-            intent: before.intent.clone(),
-            status,
-        };
+        let mut job = Job { intent: before.intent.clone(), status };
         let first_seen = before.status.object.is_none() && job.status.object.is_some();
         let wiped = first_seen && wipe_secrets(&mut job.intent);
         let mut events = entry.unwritten.take().unwrap_or_default();
         events.extend(learned.events);
-        let mut change = if wiped {
-            Change::rewrite(&job, events.clone())
-        } else {
-            Change::update(&job, events.clone())
-        };
+        let mut change =
+            if wiped { Change::rewrite(&job, events.clone()) } else { Change::update(&job, events.clone()) };
         if let Some(log) = log {
             change = change.with_log(log);
         }
@@ -254,18 +224,11 @@ impl Ledger {
     pub(super) fn remove(&self, id: &JobId) -> Result<Ack, StoreError> {
         let mut shard = self.shard(id);
         shard.remove(id);
-        Ok(self
-            .store
-            .submit(Change::delete(id.clone(), Timestamp::now(), Source::User)))
+        Ok(self.store.submit(Change::delete(id.clone(), Timestamp::now(), Source::User)))
     }
 
     fn on_the_way(self: &Arc<Self>, id: &JobId, events: Vec<NewEvent>, ack: Ack) -> Written {
-        Written(Some(OnTheWay {
-            ledger: self.clone(),
-            id: id.clone(),
-            events,
-            ack,
-        }))
+        Written(Some(OnTheWay { ledger: self.clone(), id: id.clone(), events, ack }))
     }
 
     fn written(&self, id: &JobId, events: Vec<NewEvent>, result: &Result<(), StoreError>) {
@@ -298,27 +261,17 @@ impl Ledger {
     /// Waits until all that was learned is durable. Changes are written in the order they were submitted in, so that
     /// one more of each job tells that those before it have arrived.
     pub(super) async fn settle(self: &Arc<Self>) -> Result<(), StoreError> {
-        self.write_where(|entry| entry.unwritten.is_some() || entry.on_the_way > 0)
-            .await
+        self.write_where(|entry| entry.unwritten.is_some() || entry.on_the_way > 0).await
     }
 
-    async fn write_where(
-        self: &Arc<Self>,
-        wanted: impl Fn(&Entry) -> bool,
-    ) -> Result<(), StoreError> {
+    async fn write_where(self: &Arc<Self>, wanted: impl Fn(&Entry) -> bool) -> Result<(), StoreError> {
         for shard in &self.shards {
             let mut submitted = Vec::new();
-            for (id, entry) in shard
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .iter_mut()
-            {
+            for (id, entry) in shard.lock().unwrap_or_else(PoisonError::into_inner).iter_mut() {
                 if wanted(entry) {
                     let events = entry.unwritten.take().unwrap_or_default();
                     // Whether its secrets were wiped before the failure is not known here: the intent is written too.
-                    let ack = self
-                        .store
-                        .submit(Change::rewrite(&entry.job, events.clone()));
+                    let ack = self.store.submit(Change::rewrite(&entry.job, events.clone()));
                     entry.on_the_way += 1;
                     submitted.push(self.on_the_way(id, events, ack));
                 }
@@ -350,13 +303,7 @@ impl Ledger {
 impl Entry {
     fn on_record(job: Job) -> Self {
         let (_, recorded) = watch::channel(Recorded::Durable);
-        Self {
-            job: Arc::new(job),
-            object_known: None,
-            on_the_way: 0,
-            unwritten: None,
-            recorded,
-        }
+        Self { job: Arc::new(job), object_known: None, on_the_way: 0, unwritten: None, recorded }
     }
 
     /// Whether nothing is left to be done for the job, and nothing of it is on its way to the disk.
@@ -409,8 +356,7 @@ impl Future for Written {
 impl Drop for Written {
     /// A caller that went away must not keep a failed write from being noticed.
     fn drop(&mut self) {
-        if let (Some(change), Ok(runtime)) = (self.0.take(), tokio::runtime::Handle::try_current())
-        {
+        if let (Some(change), Ok(runtime)) = (self.0.take(), tokio::runtime::Handle::try_current()) {
             runtime.spawn(async move {
                 let result = change.ack.await.map(drop);
                 change.ledger.written(&change.id, change.events, &result);

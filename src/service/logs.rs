@@ -21,12 +21,7 @@ impl Service {
         if options.follow && job.status.object.is_none() && job.status.ended.is_none() {
             job = self.until_created(id).await?;
         }
-        if let Some(object) = job
-            .status
-            .object
-            .as_ref()
-            .filter(|_| !job.status.object_deleted)
-        {
+        if let Some(object) = job.status.object.as_ref().filter(|_| !job.status.object_deleted) {
             match self.0.executor.logs(object, options.clone()).await {
                 Err(ExecutorError::NotFound(_)) => {}
                 answer => return Ok(answer?),

@@ -132,10 +132,7 @@ impl Service {
         let service = Self(Arc::new(inner));
         let recovered = service.0.ledger.recover()?;
         if !recovered.is_empty() {
-            tracing::info!(
-                jobs = recovered.len(),
-                "taking up the jobs that are not settled yet"
-            );
+            tracing::info!(jobs = recovered.len(), "taking up the jobs that are not settled yet");
         }
         service.spawn(service.clone().reconcile());
         service.spawn(service.clone().keep_up(due));
@@ -192,11 +189,7 @@ impl Service {
         let none = catalog.entries().next().is_none();
         Readiness {
             store: self.store().health().map_err(|error| error.to_string()),
-            templates: if none {
-                Err("there are no templates".to_owned())
-            } else {
-                Ok(())
-            },
+            templates: if none { Err("there are no templates".to_owned()) } else { Ok(()) },
             executor: match self.0.executor.ready().await {
                 Err(error) => Err(error.to_string()),
                 Ok(()) if !self.0.executor_seen.load(Ordering::Relaxed) => {
@@ -222,18 +215,12 @@ impl Service {
     /// # Errors
     /// If there is no such job, it has ended already, or the record cannot be written.
     pub async fn cancel(&self, id: &JobId, by: Option<String>) -> Result<JobView, ServiceError> {
-        let asked = Fact::CancelRequested(Cancellation {
-            at: Timestamp::now(),
-            by,
-        });
+        let asked = Fact::CancelRequested(Cancellation { at: Timestamp::now(), by });
         let (learned, durable) = self.0.ledger.learn(id, asked)?;
         durable.await?;
         let view = JobView::from(&*learned.job);
         if learned.was_ended {
-            return Err(ServiceError::Ended {
-                id: id.clone(),
-                phase: view.phase,
-            });
+            return Err(ServiceError::Ended { id: id.clone(), phase: view.phase });
         }
         self.spawn(self.clone().see_cancelled(id.clone()));
         Ok(view)
@@ -246,17 +233,9 @@ impl Service {
     pub async fn delete(&self, id: &JobId) -> Result<(), ServiceError> {
         let job = self.job(id)?;
         let Some((_, _)) = job.status.ended else {
-            return Err(ServiceError::NotEnded {
-                id: id.clone(),
-                phase: job.status.verdict().phase,
-            });
+            return Err(ServiceError::NotEnded { id: id.clone(), phase: job.status.verdict().phase });
         };
-        if let Some(object) = job
-            .status
-            .object
-            .as_ref()
-            .filter(|_| !job.status.object_deleted)
-        {
+        if let Some(object) = job.status.object.as_ref().filter(|_| !job.status.object_deleted) {
             self.0.executor.delete(object).await?;
         }
         self.0.ledger.remove(id)?.await?;
@@ -265,10 +244,7 @@ impl Service {
 
     /// One job as it is on record now.
     fn job(&self, id: &JobId) -> Result<Arc<crate::job::Job>, ServiceError> {
-        self.0
-            .ledger
-            .job(id)?
-            .ok_or_else(|| ServiceError::UnknownJob(id.clone()))
+        self.0.ledger.job(id)?.ok_or_else(|| ServiceError::UnknownJob(id.clone()))
     }
 
     /// Takes the next step for a job that is not settled, whatever that is.

@@ -29,20 +29,14 @@ impl Service {
     /// Takes in a complete list. What came to pass unseen shows here: a job whose object was known before the list was
     /// begun, and is not in it, has lost it.
     fn compare(&self, began: Timestamp, objects: Vec<(crate::job::JobId, Evidence)>) {
-        let listed: std::collections::HashSet<String> = objects
-            .iter()
-            .map(|(_, evidence)| evidence.object().uid.clone())
-            .collect();
+        let listed: std::collections::HashSet<String> =
+            objects.iter().map(|(_, evidence)| evidence.object().uid.clone()).collect();
         for (id, evidence) in objects {
             self.note(&id, Fact::Evidence(evidence));
         }
         for (id, object) in self.0.ledger.running_since_before(began) {
             if !listed.contains(&object.uid) {
-                let gone = Evidence::Gone {
-                    object,
-                    at: Timestamp::now(),
-                    witnessed: false,
-                };
+                let gone = Evidence::Gone { object, at: Timestamp::now(), witnessed: false };
                 self.note(&id, Fact::Evidence(gone));
             }
         }

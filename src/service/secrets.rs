@@ -18,10 +18,7 @@ pub struct Secrets {
 impl Secrets {
     /// Takes the key of an installation.
     pub fn new(key: &[u8; 32], installation: InstallationId) -> Self {
-        Self {
-            key: hmac::Key::new(hmac::HMAC_SHA256, key),
-            installation,
-        }
+        Self { key: hmac::Key::new(hmac::HMAC_SHA256, key), installation }
     }
 
     /// What a worker shows to report for a job: `ID~HEX`, 128 bits of the HMAC over installation and job ID.
@@ -36,24 +33,15 @@ impl Secrets {
         let expected = self.callback_token(&id);
         // Comparing MACs of both under a key that the caller does not know hides where they differ.
         let given = hmac::sign(&self.key, token.as_bytes());
-        hmac::verify(&self.key, expected.as_bytes(), given.as_ref())
-            .ok()
-            .map(|()| id)
+        hmac::verify(&self.key, expected.as_bytes(), given.as_ref()).ok().map(|()| id)
     }
 
     /// Tells one launch request from another under the same job ID.
-    pub fn fingerprint(
-        &self,
-        template: &str,
-        name: Option<&JobName>,
-        parameters: &Map<String, Value>,
-    ) -> Fingerprint {
+    pub fn fingerprint(&self, template: &str, name: Option<&JobName>, parameters: &Map<String, Value>) -> Fingerprint {
         let name = name.map_or("", JobName::as_str);
         // serde_json's maps are sorted, so that equal parameters give equal text.
         let parameters = Value::Object(parameters.clone()).to_string();
-        Fingerprint(hex(self
-            .tag(&["fingerprint", template, name, &parameters])
-            .as_ref()))
+        Fingerprint(hex(self.tag(&["fingerprint", template, name, &parameters]).as_ref()))
     }
 
     /// A key for another purpose.

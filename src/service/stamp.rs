@@ -50,9 +50,7 @@ pub struct Stamp<'a> {
 
 /// The template's own time to live: seconds after the end.
 pub fn ttl_seconds(manifest: &Value) -> Option<u32> {
-    let seconds = manifest
-        .pointer("/spec/ttlSecondsAfterFinished")?
-        .as_u64()?;
+    let seconds = manifest.pointer("/spec/ttlSecondsAfterFinished")?.as_u64()?;
     Some(u32::try_from(seconds).unwrap_or(u32::MAX))
 }
 
@@ -60,11 +58,7 @@ impl Stamp<'_> {
     /// Stamps a manifest. Labels and annotations of the template's own stay, but for those that are stamped.
     pub fn apply(&self, mut manifest: Value) -> Value {
         let ttl = ttl_seconds(&manifest);
-        let labels = [
-            (MANAGED_BY, JOBWRIGHT),
-            (INSTALLATION, self.installation.as_str()),
-            (TEMPLATE, self.template),
-        ];
+        let labels = [(MANAGED_BY, JOBWRIGHT), (INSTALLATION, self.installation.as_str()), (TEMPLATE, self.template)];
         let ttl_text = ttl.map(|seconds| seconds.to_string());
         let annotations = [
             (JOB_ID, Some(self.id.as_str())),
@@ -73,11 +67,7 @@ impl Stamp<'_> {
             (COMMIT, self.commit),
             (TTL, ttl_text.as_deref()),
         ];
-        let annotations = || {
-            annotations
-                .iter()
-                .filter_map(|(key, value)| Some((*key, (*value)?)))
-        };
+        let annotations = || annotations.iter().filter_map(|(key, value)| Some((*key, (*value)?)));
 
         let metadata = entry(&mut manifest, "metadata");
         metadata.insert("name".to_owned(), json!(self.object_name));
@@ -93,11 +83,7 @@ impl Stamp<'_> {
         if let Some(template) = spec.get_mut("template") {
             let metadata = entry(template, "metadata");
             put(metadata, "labels", labels.into_iter());
-            put(
-                metadata,
-                "annotations",
-                [(JOB_ID, self.id.as_str())].into_iter(),
-            );
+            put(metadata, "annotations", [(JOB_ID, self.id.as_str())].into_iter());
         }
         manifest
     }
@@ -108,30 +94,20 @@ fn entry<'a>(parent: &'a mut Value, key: &str) -> &'a mut Map<String, Value> {
     if !parent.is_object() {
         *parent = Value::Object(Map::new());
     }
-    let Value::Object(fields) = parent else {
-        unreachable!("made an object just above")
-    };
+    let Value::Object(fields) = parent else { unreachable!("made an object just above") };
     child(fields, key)
 }
 
 fn child<'a>(fields: &'a mut Map<String, Value>, key: &str) -> &'a mut Map<String, Value> {
-    let value = fields
-        .entry(key)
-        .or_insert_with(|| Value::Object(Map::new()));
+    let value = fields.entry(key).or_insert_with(|| Value::Object(Map::new()));
     if !value.is_object() {
         *value = Value::Object(Map::new());
     }
-    let Value::Object(fields) = value else {
-        unreachable!("made an object just above")
-    };
+    let Value::Object(fields) = value else { unreachable!("made an object just above") };
     fields
 }
 
-fn put<'a>(
-    fields: &mut Map<String, Value>,
-    key: &str,
-    pairs: impl Iterator<Item = (&'a str, &'a str)>,
-) {
+fn put<'a>(fields: &mut Map<String, Value>, key: &str, pairs: impl Iterator<Item = (&'a str, &'a str)>) {
     let child = child(fields, key);
     for (key, value) in pairs {
         child.insert(key.to_owned(), json!(value));
@@ -142,14 +118,9 @@ fn put<'a>(
 pub fn mask_text(manifest: &Value, secret: &str, mask: &str) -> Value {
     match manifest {
         Value::String(text) if text.contains(secret) => Value::String(text.replace(secret, mask)),
-        Value::Array(items) => items
-            .iter()
-            .map(|item| mask_text(item, secret, mask))
-            .collect(),
+        Value::Array(items) => items.iter().map(|item| mask_text(item, secret, mask)).collect(),
         Value::Object(fields) => {
-            let masked = fields
-                .iter()
-                .map(|(key, value)| (key.clone(), mask_text(value, secret, mask)));
+            let masked = fields.iter().map(|(key, value)| (key.clone(), mask_text(value, secret, mask)));
             Value::Object(masked.collect())
         }
         other => other.clone(),
@@ -209,22 +180,12 @@ mod tests {
         let without = stamped(json!({"spec": {"template": {}}}));
         assert_eq!(without.pointer("/spec/ttlSecondsAfterFinished"), None);
         let longer = stamped(json!({"spec": {"ttlSecondsAfterFinished": 700_000, "template": {}}}));
-        assert_eq!(
-            longer.pointer("/spec/ttlSecondsAfterFinished"),
-            Some(&json!(700_000))
-        );
+        assert_eq!(longer.pointer("/spec/ttlSecondsAfterFinished"), Some(&json!(700_000)));
     }
 
     #[test]
     fn a_secret_text_is_masked_wherever_it_stands() {
-        let masked = mask_text(
-            &json!({"args": ["--url", "http://x/callback/k1~abc", 1]}),
-            "k1~abc",
-            "••••••",
-        );
-        assert_eq!(
-            masked,
-            json!({"args": ["--url", "http://x/callback/••••••", 1]})
-        );
+        let masked = mask_text(&json!({"args": ["--url", "http://x/callback/k1~abc", 1]}), "k1~abc", "••••••");
+        assert_eq!(masked, json!({"args": ["--url", "http://x/callback/••••••", 1]}));
     }
 }

@@ -64,11 +64,7 @@ impl Fixture {
         std::fs::create_dir(&templates).unwrap();
         std::fs::write(templates.join("task.yaml"), TEMPLATE.replace("TTL", ttl)).unwrap();
         let (executor, attempts) = FakeExecutor::new(script);
-        Self {
-            folder,
-            executor,
-            attempts,
-        }
+        Self { folder, executor, attempts }
     }
 
     /// Starts the service over this store and executor: again, after one that was stopped or dropped.
@@ -76,18 +72,12 @@ impl Fixture {
         let store = Store::open(&self.folder.path().join("data"), Options::default()).unwrap();
         let config = Config::new("http://127.0.0.1:8080/");
         let executor: SharedExecutor = Arc::new(self.executor.clone());
-        Service::start(config, store, catalog(self.folder.path()), executor)
-            .await
-            .unwrap()
+        Service::start(config, store, catalog(self.folder.path()), executor).await.unwrap()
     }
 }
 
 fn catalog(folder: &Path) -> LiveCatalog {
-    LiveCatalog::start(
-        TemplateSource::Folder(folder.join("job-templates")),
-        Map::new(),
-    )
-    .unwrap()
+    LiveCatalog::start(TemplateSource::Folder(folder.join("job-templates")), Map::new()).unwrap()
 }
 
 fn id(text: &str) -> JobId {
@@ -120,9 +110,7 @@ async fn until(service: &Service, job: &str, wanted: impl Fn(&crate::job::Job) -
             let _ = changes.recv().await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(10), waiting)
-        .await
-        .expect("it did not come to pass")
+    tokio::time::timeout(Duration::from_secs(10), waiting).await.expect("it did not come to pass")
 }
 
 async fn until_phase(service: &Service, job: &str, phase: Phase) -> JobView {
@@ -130,9 +118,7 @@ async fn until_phase(service: &Service, job: &str, phase: Phase) -> JobView {
 }
 
 fn running() -> ContainerState {
-    ContainerState::Running {
-        started: Timestamp::now(),
-    }
+    ContainerState::Running { started: Timestamp::now() }
 }
 
 #[tokio::test]
@@ -142,10 +128,7 @@ async fn a_job_goes_from_request_to_success_and_its_log_stays() {
     let launched = service.launch(request("k1")).await.unwrap();
     assert!(launched.created);
     assert_eq!(launched.job.phase, Phase::Waiting);
-    assert_eq!(
-        launched.job.parameters,
-        parameters(json!({"who": "Ada", "times": 1, "password": MASK}))
-    );
+    assert_eq!(launched.job.parameters, parameters(json!({"who": "Ada", "times": 1, "password": MASK})));
 
     fixture.executor.show(&id("k1"), running(), None);
     until_phase(&service, "k1", Phase::Running).await;
@@ -153,13 +136,7 @@ async fn a_job_goes_from_request_to_success_and_its_log_stays() {
     let done = until(&service, "k1", |job| job.status.log_kept).await;
     assert_eq!((done.phase, done.exit_code), (Phase::Succeeded, Some(0)));
     let kept = service.store().log(&id("k1")).unwrap().unwrap();
-    assert_eq!(
-        kept.lines
-            .iter()
-            .map(|line| &*line.text)
-            .collect::<Vec<_>>(),
-        ["one", "two"]
-    );
+    assert_eq!(kept.lines.iter().map(|line| &*line.text).collect::<Vec<_>>(), ["one", "two"]);
 }
 
 #[tokio::test]
@@ -170,31 +147,13 @@ async fn the_same_request_again_gives_the_same_job_and_another_one_is_refused() 
     assert!(!service.launch(request("k1")).await.unwrap().created);
     let mut other = request("k1");
     other.parameters = parameters(json!({"who": "Bob", "times": "2"}));
-    let Err(ServiceError::Conflict { differences, .. }) = service.launch(other).await else {
-        panic!()
-    };
-    let found: Vec<_> = differences
-        .iter()
-        .map(|it| (&*it.field, &it.recorded, &it.requested))
-        .collect();
-    assert_eq!(
-        found,
-        [
-            ("parameters.times", &json!(1), &json!(2)),
-            ("parameters.who", &json!("Ada"), &json!("Bob"))
-        ]
-    );
+    let Err(ServiceError::Conflict { differences, .. }) = service.launch(other).await else { panic!() };
+    let found: Vec<_> = differences.iter().map(|it| (&*it.field, &it.recorded, &it.requested)).collect();
+    assert_eq!(found, [("parameters.times", &json!(1), &json!(2)), ("parameters.who", &json!("Ada"), &json!("Bob"))]);
     let mut secret = request("k1");
-    secret
-        .parameters
-        .insert("password".into(), json!("open sesame"));
-    let Err(error) = service.launch(secret).await else {
-        panic!()
-    };
-    assert_eq!(
-        error.to_string(),
-        "job k1 exists already and differs in parameters.password"
-    );
+    secret.parameters.insert("password".into(), json!("open sesame"));
+    let Err(error) = service.launch(secret).await else { panic!() };
+    assert_eq!(error.to_string(), "job k1 exists already and differs in parameters.password");
     assert!(!format!("{error:?}").contains("sesame"));
     assert_eq!(fixture.executor.creations().len(), 1);
 }
@@ -237,10 +196,7 @@ async fn a_refusal_is_the_jobs_end_and_says_why() {
     let fixture = Fixture::new([Create::Refused]);
     let service = fixture.start().await;
     let job = service.launch(request("k1")).await.unwrap().job;
-    assert_eq!(
-        (job.phase, job.reason.as_deref()),
-        (Phase::Rejected, Some("Forbidden"))
-    );
+    assert_eq!((job.phase, job.reason.as_deref()), (Phase::Rejected, Some("Forbidden")));
     assert_eq!(job.message.as_deref(), Some("exceeded quota"));
     assert!(fixture.executor.creations().is_empty());
 }
@@ -280,26 +236,9 @@ async fn what_came_to_pass_while_the_service_was_down_is_found_at_start() {
     fixture.executor.vanish(&id("gone"), false);
 
     let service = fixture.start().await;
-    assert_eq!(
-        until_phase(&service, "ended", Phase::Failed)
-            .await
-            .reason
-            .as_deref(),
-        Some("Error")
-    );
-    assert_eq!(
-        until_phase(&service, "gone", Phase::Lost)
-            .await
-            .reason
-            .as_deref(),
-        Some("ObjectGone")
-    );
-    assert_eq!(
-        until_phase(&service, "running", Phase::Running)
-            .await
-            .reason,
-        None
-    );
+    assert_eq!(until_phase(&service, "ended", Phase::Failed).await.reason.as_deref(), Some("Error"));
+    assert_eq!(until_phase(&service, "gone", Phase::Lost).await.reason.as_deref(), Some("ObjectGone"));
+    assert_eq!(until_phase(&service, "running", Phase::Running).await.reason, None);
 }
 
 #[tokio::test]
@@ -324,11 +263,7 @@ async fn a_cancelled_job_ends_when_the_executor_confirms() {
     service.cancel(&id("k1"), Some("ada".into())).await.unwrap();
     let job = until_phase(&service, "k1", Phase::Cancelled).await;
     assert_eq!(job.message.as_deref(), Some("cancelled by ada"));
-    let Err(ServiceError::Ended {
-        phase: Phase::Cancelled,
-        ..
-    }) = service.cancel(&id("k1"), None).await
-    else {
+    let Err(ServiceError::Ended { phase: Phase::Cancelled, .. }) = service.cancel(&id("k1"), None).await else {
         panic!()
     };
 }
@@ -338,41 +273,23 @@ async fn reports_are_the_workers_words_and_end_nothing() {
     let fixture = Fixture::new([]);
     let service = fixture.start().await;
     service.launch(request("k1")).await.unwrap();
-    let report =
-        |status: &str| Report::new(Timestamp::now(), None, status.into(), None, Some(40)).unwrap();
+    let report = |status: &str| Report::new(Timestamp::now(), None, status.into(), None, Some(40)).unwrap();
     let job = service.report(&id("k1"), report("Done")).await.unwrap();
-    assert_eq!(
-        (job.phase, job.report.unwrap().status.as_str()),
-        (Phase::Waiting, "Done")
-    );
+    assert_eq!((job.phase, job.report.unwrap().status.as_str()), (Phase::Waiting, "Done"));
     fixture.executor.exit(&id("k1"), 1, &[]);
     assert!(until_phase(&service, "k1", Phase::Failed).await.disputed);
-    let Err(ServiceError::UnknownJob(_)) = service.report(&id("k2"), report("Done")).await else {
-        panic!()
-    };
+    let Err(ServiceError::UnknownJob(_)) = service.report(&id("k2"), report("Done")).await else { panic!() };
 }
 
 #[tokio::test]
 async fn the_object_goes_at_its_time_to_live_after_its_log_is_kept() {
     let fixture = Fixture::with_ttl([], "0");
     let service = fixture.start().await;
-    let object = service
-        .launch(request("k1"))
-        .await
-        .unwrap()
-        .job
-        .object
-        .unwrap();
+    let object = service.launch(request("k1")).await.unwrap().job.object.unwrap();
     fixture.executor.exit(&id("k1"), 0, &["kept"]);
     until(&service, "k1", |job| job.status.object_deleted).await;
     assert_eq!(fixture.executor.deletions(), [object.name]);
-    let lines: Vec<_> = service
-        .logs(&id("k1"), LogOptions::default())
-        .await
-        .unwrap()
-        .try_collect()
-        .await
-        .unwrap();
+    let lines: Vec<_> = service.logs(&id("k1"), LogOptions::default()).await.unwrap().try_collect().await.unwrap();
     assert_eq!(lines[0].text, "kept");
 }
 
@@ -381,9 +298,7 @@ async fn neither_secret_nor_callback_token_stays_on_record() {
     let fixture = Fixture::new([]);
     let service = fixture.start().await;
     let mut request = request("k1");
-    request
-        .parameters
-        .insert("password".into(), json!("open sesame"));
+    request.parameters.insert("password".into(), json!("open sesame"));
     service.launch(request).await.unwrap();
     let job = until(&service, "k1", |job| job.status.object.is_some()).await;
     let token = service.callback_token(&job.id);
@@ -391,11 +306,7 @@ async fn neither_secret_nor_callback_token_stays_on_record() {
     let record = service.store().job(&id("k1")).unwrap().unwrap();
     let text = serde_json::to_string(&record).unwrap();
     assert!(!text.contains("sesame") && !text.contains(&token), "{text}");
-    let Err(ServiceError::SecretsNeeded { names }) =
-        service.rerun(&id("k1"), Rerun::default()).await
-    else {
-        panic!()
-    };
+    let Err(ServiceError::SecretsNeeded { names }) = service.rerun(&id("k1"), Rerun::default()).await else { panic!() };
     assert_eq!(names, ["password"]);
 }
 
@@ -404,19 +315,11 @@ async fn only_a_job_that_has_ended_can_be_deleted() {
     let fixture = Fixture::new([]);
     let service = fixture.start().await;
     service.launch(request("k1")).await.unwrap();
-    let Err(ServiceError::NotEnded {
-        phase: Phase::Waiting,
-        ..
-    }) = service.delete(&id("k1")).await
-    else {
-        panic!()
-    };
+    let Err(ServiceError::NotEnded { phase: Phase::Waiting, .. }) = service.delete(&id("k1")).await else { panic!() };
     fixture.executor.exit(&id("k1"), 0, &[]);
     until(&service, "k1", |job| job.status.log_kept).await;
     service.delete(&id("k1")).await.unwrap();
-    let Err(ServiceError::UnknownJob(_)) = service.delete(&id("k1")).await else {
-        panic!()
-    };
+    let Err(ServiceError::UnknownJob(_)) = service.delete(&id("k1")).await else { panic!() };
     assert_eq!(fixture.executor.deletions().len(), 1);
 }
 
@@ -426,19 +329,10 @@ async fn an_intent_that_was_thought_lost_is_taken_up_when_it_is_asked_for_again(
     let service = fixture.start().await;
     let template = service.catalog().get("task").unwrap();
     let parameters = template.check(&request("k1").parameters).unwrap();
-    let intent = service
-        .intent(&template, &parameters, id("k1"), &request("k1"), None)
-        .unwrap();
+    let intent = service.intent(&template, &parameters, id("k1"), &request("k1"), None).unwrap();
     // As after a write that failed and reached the disk all the same: on record, and nobody knows.
-    let job = crate::job::Job {
-        intent,
-        status: crate::job::Status::default(),
-    };
-    let _ = service
-        .store()
-        .submit(crate::store::Change::insert(&job, vec![]))
-        .await
-        .unwrap();
+    let job = crate::job::Job { intent, status: crate::job::Status::default() };
+    let _ = service.store().submit(crate::store::Change::insert(&job, vec![])).await.unwrap();
 
     assert!(!service.launch(request("k1")).await.unwrap().created);
     until_phase(&service, "k1", Phase::Waiting).await;
@@ -450,27 +344,15 @@ async fn a_rerun_needs_only_the_secrets_that_were_given() {
     let fixture = Fixture::new([]);
     let service = fixture.start().await;
     service.launch(request("k1")).await.unwrap();
-    let change = Rerun {
-        id: Some(id("k2")),
-        ..Rerun::default()
-    };
+    let change = Rerun { id: Some(id("k2")), ..Rerun::default() };
     let second = service.rerun(&id("k1"), change).await.unwrap();
     assert_eq!(second.job.rerun_of, Some(id("k1")));
-    assert_eq!(
-        second.job.parameters,
-        service.store().view(&id("k1")).unwrap().unwrap().parameters
-    );
+    assert_eq!(second.job.parameters, service.store().view(&id("k1")).unwrap().unwrap().parameters);
 
     let mut with_secret = request("k3");
-    with_secret
-        .parameters
-        .insert("password".into(), json!("open sesame"));
+    with_secret.parameters.insert("password".into(), json!("open sesame"));
     service.launch(with_secret).await.unwrap();
-    let Err(ServiceError::SecretsNeeded { names }) =
-        service.rerun(&id("k3"), Rerun::default()).await
-    else {
-        panic!()
-    };
+    let Err(ServiceError::SecretsNeeded { names }) = service.rerun(&id("k3"), Rerun::default()).await else { panic!() };
     assert_eq!(names, ["password"]);
 }
 
@@ -478,13 +360,7 @@ async fn a_rerun_needs_only_the_secrets_that_were_given() {
 async fn what_is_left_of_a_lost_job_goes_at_its_time_to_live() {
     let fixture = Fixture::with_ttl([], "0");
     let service = fixture.start().await;
-    let object = service
-        .launch(request("k1"))
-        .await
-        .unwrap()
-        .job
-        .object
-        .unwrap();
+    let object = service.launch(request("k1")).await.unwrap().job.object.unwrap();
     fixture.executor.show(&id("k1"), running(), None);
     until_phase(&service, "k1", Phase::Running).await;
     fixture.executor.vanish(&id("k1"), true);

@@ -37,10 +37,7 @@ const READERS: usize = 8;
 /// A log's tail, no longer than is kept.
 fn shortened(log: LogTail) -> LogTail {
     let tail = LogTail::of(log.lines);
-    LogTail {
-        truncated: tail.truncated || log.truncated,
-        ..tail
-    }
+    LogTail { truncated: tail.truncated || log.truncated, ..tail }
 }
 
 impl Service {
@@ -76,9 +73,7 @@ impl Service {
             }
             match self.read_log(&job).await {
                 Ok(tail) => {
-                    let fact = Fact::LogKept {
-                        at: Timestamp::now(),
-                    };
+                    let fact = Fact::LogKept { at: Timestamp::now() };
                     match self.0.ledger.learn_with(id, fact, Some(&tail)) {
                         Ok((_, written)) => match written.await {
                             Ok(()) => return,
@@ -137,9 +132,7 @@ impl Service {
                 return;
             }
             let due = ended.saturating_add(SignedDuration::from_secs(i64::from(ttl)));
-            let left = due
-                .unwrap_or(Timestamp::MAX)
-                .duration_since(Timestamp::now());
+            let left = due.unwrap_or(Timestamp::MAX).duration_since(Timestamp::now());
             if let Ok(left) = Duration::try_from(left) {
                 // Woken early where the clock was set, it finds out in the next turn.
                 tokio::time::sleep(left.max(Duration::from_millis(1))).await;
@@ -147,12 +140,7 @@ impl Service {
             }
             match self.0.executor.delete(object).await {
                 Ok(()) => {
-                    return self.note(
-                        id,
-                        Fact::ObjectDeleted {
-                            at: Timestamp::now(),
-                        },
-                    );
+                    return self.note(id, Fact::ObjectDeleted { at: Timestamp::now() });
                 }
                 Err(error) => {
                     tracing::warn!(job = %id, %error, "could not delete the object of an ended job; trying again");

@@ -38,26 +38,16 @@ struct Synced {
 impl Backend {
     pub(super) fn open(path: &Path, cache: u64) -> Result<Self, StoreError> {
         let db = open_sled(path, cache)?;
-        let backend = Self {
-            path: path.to_owned(),
-            cache,
-            db: RwLock::new(Some(db)),
-            synced: Mutex::default(),
-        };
+        let backend = Self { path: path.to_owned(), cache, db: RwLock::new(Some(db)), synced: Mutex::default() };
         // Opening writes a snapshot file, and at first the other files too.
         folder::sync_all_files(path)?;
         Ok(backend)
     }
 
     /// Reads. A panic inside sled is damage, and is answered as such.
-    pub(super) fn read<T>(
-        &self,
-        reader: impl FnOnce(&sled::Tree) -> Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
+    pub(super) fn read<T>(&self, reader: impl FnOnce(&sled::Tree) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let db = self.db.read().unwrap_or_else(PoisonError::into_inner);
-        let tree = db
-            .as_ref()
-            .ok_or_else(|| StoreError::Io("it is closed after a failed write".to_owned()))?;
+        let tree = db.as_ref().ok_or_else(|| StoreError::Io("it is closed after a failed write".to_owned()))?;
         contained(|| reader(tree))
     }
 
@@ -94,12 +84,8 @@ impl Backend {
         }
         for entry in fs::read_dir(&folder)? {
             let entry = entry?;
-            let old = synced.blobs.is_some_and(|last| {
-                entry
-                    .metadata()
-                    .and_then(|m| m.modified())
-                    .is_ok_and(|m| m < last)
-            });
+            let old =
+                synced.blobs.is_some_and(|last| entry.metadata().and_then(|m| m.modified()).is_ok_and(|m| m < last));
             if !old {
                 match File::open(entry.path()) {
                     Ok(file) => file.sync_all()?,
@@ -157,32 +143,23 @@ fn open_sled(path: &Path, cache: u64) -> Result<sled::Db, StoreError> {
         }));
     });
     let config = sled::Config::new().path(path).cache_capacity(cache);
-    let opening = thread::Builder::new()
-        .name(QUIET.to_owned())
-        .spawn(move || {
-            contained(|| {
-                // A handle that was dropped just now gives its lock up a moment later.
-                let mut patience = 100;
-                loop {
-                    match config.open() {
-                        Err(sled::Error::Io(error))
-                            if patience > 0 && error.to_string().contains("acquire lock") =>
-                        {
-                            patience -= 1;
-                            #[expect(
-                                clippy::disallowed_methods,
-                                reason = "a file lock tells nobody when it is free"
-                            )]
-                            thread::sleep(Duration::from_millis(20));
-                        }
-                        other => return Ok(other?),
+    let opening = thread::Builder::new().name(QUIET.to_owned()).spawn(move || {
+        contained(|| {
+            // A handle that was dropped just now gives its lock up a moment later.
+            let mut patience = 100;
+            loop {
+                match config.open() {
+                    Err(sled::Error::Io(error)) if patience > 0 && error.to_string().contains("acquire lock") => {
+                        patience -= 1;
+                        #[expect(clippy::disallowed_methods, reason = "a file lock tells nobody when it is free")]
+                        thread::sleep(Duration::from_millis(20));
                     }
+                    other => return Ok(other?),
                 }
-            })
-        })?;
-    opening
-        .join()
-        .unwrap_or_else(|_| Err(StoreError::corrupt("its files cannot be opened")))
+            }
+        })
+    })?;
+    opening.join().unwrap_or_else(|_| Err(StoreError::corrupt("its files cannot be opened")))
 }
 
 fn contained<T>(work: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
@@ -193,8 +170,6 @@ fn contained<T>(work: impl FnOnce() -> Result<T, StoreError>) -> Result<T, Store
             .or_else(|| panic.downcast_ref::<&str>().copied())
             .unwrap_or("unknown");
         let line = text.lines().next().unwrap_or_default();
-        Err(StoreError::corrupt(format!(
-            "its files do not hold together ({line})"
-        )))
+        Err(StoreError::corrupt(format!("its files do not hold together ({line})")))
     })
 }

@@ -51,13 +51,7 @@ pub(super) struct StoredEvent<Id> {
 impl StoredEvent<JobId> {
     pub(super) fn numbered(self, sequence: u64) -> Event {
         let NewEvent { at, source, kind } = self.event;
-        Event {
-            sequence,
-            job: self.job,
-            at,
-            source,
-            kind,
-        }
+        Event { sequence, job: self.job, at, source, kind }
     }
 }
 
@@ -65,10 +59,7 @@ impl EncodedEvent {
     pub(super) fn of(job: &JobId, event: NewEvent) -> Self {
         let stored = StoredEvent { job, event };
         let row = Blob::of(&stored).into_row();
-        Self {
-            event: stored.event,
-            row,
-        }
+        Self { event: stored.event, row }
     }
 }
 
@@ -105,11 +96,7 @@ impl EncodedIntent {
 impl EncodedStatus {
     pub(super) fn of(intent: &Intent, status: &Status) -> Self {
         let phase = status.verdict().phase;
-        Self {
-            phase,
-            open: is_open(intent, status, phase),
-            status: Blob::of(status),
-        }
+        Self { phase, open: is_open(intent, status, phase), status: Blob::of(status) }
     }
 }
 
@@ -126,10 +113,7 @@ pub(super) fn is_open(intent: &Intent, status: &Status, phase: Phase) -> bool {
 impl Change {
     /// Records a new job. Fails with [`StoreError::AlreadyExists`] if its ID is on record, and writes nothing then.
     pub fn insert(job: &Job, events: Vec<NewEvent>) -> Self {
-        let action = Action::Insert(
-            EncodedIntent::of(&job.intent),
-            EncodedStatus::of(&job.intent, &job.status),
-        );
+        let action = Action::Insert(EncodedIntent::of(&job.intent), EncodedStatus::of(&job.intent, &job.status));
         Self::on(job, action, events)
     }
 
@@ -142,10 +126,7 @@ impl Change {
     /// Rewrites a job's status and its intent too, to wipe the secrets out of its manifest. Time of creation, template
     /// and name stay as they were recorded.
     pub fn rewrite(job: &Job, events: Vec<NewEvent>) -> Self {
-        let action = Action::Update(
-            Some(EncodedIntent::of(&job.intent)),
-            EncodedStatus::of(&job.intent, &job.status),
-        );
+        let action = Action::Update(Some(EncodedIntent::of(&job.intent)), EncodedStatus::of(&job.intent, &job.status));
         Self::on(job, action, events)
     }
 
@@ -153,13 +134,7 @@ impl Change {
     pub fn delete(id: JobId, at: Timestamp, source: Source) -> Self {
         let kind = EventKind::Deleted;
         let event = EncodedEvent::of(&id, NewEvent { at, source, kind });
-        Self {
-            id,
-            action: Action::Delete,
-            events: vec![event],
-            log: None,
-            view: None,
-        }
+        Self { id, action: Action::Delete, events: vec![event], log: None, view: None }
     }
 
     /// Puts the tail of the job's log on record with this change, in place of one that may be there.
@@ -172,10 +147,7 @@ impl Change {
         Self {
             id: job.id().clone(),
             action,
-            events: events
-                .into_iter()
-                .map(|event| EncodedEvent::of(job.id(), event))
-                .collect(),
+            events: events.into_iter().map(|event| EncodedEvent::of(job.id(), event)).collect(),
             log: None,
             view: Some(Arc::new(JobView::from(job))),
         }
@@ -202,9 +174,7 @@ impl LogTail {
         let (mut bytes, mut truncated) = (0, false);
         for mut line in lines {
             if line.text.len() > Self::MAX_BYTES {
-                let cut = line
-                    .text
-                    .ceil_char_boundary(line.text.len() - Self::MAX_BYTES);
+                let cut = line.text.ceil_char_boundary(line.text.len() - Self::MAX_BYTES);
                 line.text.drain(..cut);
                 truncated = true;
             }
@@ -217,10 +187,7 @@ impl LogTail {
                 truncated = true;
             }
         }
-        Self {
-            lines: kept.into(),
-            truncated,
-        }
+        Self { lines: kept.into(), truncated }
     }
 }
 
@@ -238,12 +205,7 @@ pub struct Committed {
 
 impl Committed {
     pub(super) fn new(job: JobId, events: Vec<Event>, view: Option<Arc<JobView>>) -> Self {
-        Self {
-            job,
-            events,
-            view,
-            frame: OnceLock::new(),
-        }
+        Self { job, events, view, frame: OnceLock::new() }
     }
 
     /// The bytes that go out to every subscriber: made by the first one that asks, and shared by all others.
@@ -268,8 +230,6 @@ impl Future for Ack {
     type Output = Result<Arc<Committed>, StoreError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut self.0)
-            .poll(cx)
-            .map(|answer| answer.unwrap_or(Err(StoreError::Closed)))
+        Pin::new(&mut self.0).poll(cx).map(|answer| answer.unwrap_or(Err(StoreError::Closed)))
     }
 }

@@ -26,12 +26,7 @@ pub struct Checked {
 
 /// Checks all rows. `progress` is told how many have been read. The store must not be written to meanwhile.
 pub(super) fn check(tree: &Tree, progress: &mut dyn FnMut(u64)) -> Checked {
-    let mut check = Check {
-        tree,
-        found: Checked::default(),
-        counted: Counters::default(),
-        greatest: 0,
-    };
+    let mut check = Check { tree, found: Checked::default(), counted: Counters::default(), greatest: 0 };
     for row in tree.iter() {
         let outcome = match row {
             Ok((key, value)) => check.row(&key, &value),
@@ -91,10 +86,7 @@ impl Check<'_> {
             keys::BY_CREATED => self.follows(place_id(rest), key),
             keys::BY_PHASE => self.follows(rest.get(1..).and_then(place_id), key),
             keys::BY_TEMPLATE => {
-                let place = rest
-                    .iter()
-                    .position(|b| *b == 0)
-                    .map(|end| &rest[end + 1..]);
+                let place = rest.iter().position(|b| *b == 0).map(|end| &rest[end + 1..]);
                 self.follows(place.and_then(place_id), key)
             }
             keys::GARBAGE => {
@@ -127,9 +119,7 @@ impl Check<'_> {
             let rows = self.tree.scan_prefix(keys::rows_of_job(table, id)).count();
             if rows != usize::from(count) {
                 let table = table as char;
-                self.fault(format!(
-                    "job {id}: table {table} has {rows} rows of it instead of {count}"
-                ));
+                self.fault(format!("job {id}: table {table} has {rows} rows of it instead of {count}"));
             }
         }
         read::blob::<LogTail>(self.tree, keys::LOG, id)?;
@@ -147,9 +137,7 @@ impl Check<'_> {
             chunks: head.chunks,
         };
         if truth != head {
-            self.fault(format!(
-                "job {id}: the indexes do not say what its record says"
-            ));
+            self.fault(format!("job {id}: the indexes do not say what its record says"));
         }
         if job.id() != id {
             self.fault(format!("job {id}: its record is that of job {}", job.id()));
@@ -184,18 +172,13 @@ impl Check<'_> {
             _ => keys::history(&event.job, sequence),
         };
         if !self.tree.contains_key(owner)? {
-            self.fault(format!(
-                "event {sequence}: it is not in the history of job {}",
-                event.job
-            ));
+            self.fault(format!("event {sequence}: it is not in the history of job {}", event.job));
         }
         Ok(())
     }
 
     fn history(&mut self, key: &[u8]) -> Result<(), StoreError> {
-        let id = key
-            .split_last_chunk::<8>()
-            .and_then(|(rest, _)| id_before_nul(rest));
+        let id = key.split_last_chunk::<8>().and_then(|(rest, _)| id_before_nul(rest));
         let Some(id) = id else {
             return self.unknown(key);
         };
@@ -207,10 +190,7 @@ impl Check<'_> {
 
     fn points_to_event(&mut self, key: &[u8]) -> Result<(), StoreError> {
         let sequence = keys::last_number(key).unwrap_or_default();
-        if !self
-            .tree
-            .contains_key(keys::numbered(keys::EVENT, sequence))?
-        {
+        if !self.tree.contains_key(keys::numbered(keys::EVENT, sequence))? {
             self.fault(format!("{}: event {sequence} is missing", name(key)));
         }
         Ok(())
@@ -221,14 +201,9 @@ impl Check<'_> {
         let Some(id) = id else {
             return self.unknown(key);
         };
-        let rows = read::head(self.tree, &id)?
-            .map(|head| plan::head_rows(&id, &head))
-            .unwrap_or_default();
+        let rows = read::head(self.tree, &id)?.map(|head| plan::head_rows(&id, &head)).unwrap_or_default();
         if !rows.iter().any(|(known, _)| known == key) {
-            self.fault(format!(
-                "{}: job {id} does not belong in this index",
-                name(key)
-            ));
+            self.fault(format!("{}: job {id} does not belong in this index", name(key)));
         }
         Ok(())
     }
@@ -276,9 +251,7 @@ fn name(key: &[u8]) -> String {
 }
 
 /// Counts the rows of a tree, to compare it with a copy.
-pub(super) fn fingerprint(
-    rows: impl Iterator<Item = sled::Result<(IVec, IVec)>>,
-) -> Result<(u64, u32), StoreError> {
+pub(super) fn fingerprint(rows: impl Iterator<Item = sled::Result<(IVec, IVec)>>) -> Result<(u64, u32), StoreError> {
     let (mut count, mut crc) = (0, flate2::Crc::new());
     for row in rows {
         let (key, value) = row?;

@@ -75,9 +75,9 @@ fn crc(bytes: &[u8]) -> u32 {
 pub(super) fn chunk_count(first: &[u8]) -> Result<u16, Undecodable> {
     match first {
         [VERSION, _, high, low, ..] => Ok(u16::from_be_bytes([*high, *low])),
-        [version, _, _, _, ..] => Err(format!(
-            "a value has version {version}, and this jobwright knows versions up to {VERSION}"
-        )),
+        [version, _, _, _, ..] => {
+            Err(format!("a value has version {version}, and this jobwright knows versions up to {VERSION}"))
+        }
         _ => Err("a value is cut short".to_owned()),
     }
 }
@@ -85,8 +85,7 @@ pub(super) fn chunk_count(first: &[u8]) -> Result<u16, Undecodable> {
 /// Reads a value from its rows, put together.
 pub(super) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Undecodable> {
     chunk_count(bytes)?;
-    let Some(([_, flags, _, _, expected @ ..], payload)) = bytes.split_first_chunk::<FRAME>()
-    else {
+    let Some(([_, flags, _, _, expected @ ..], payload)) = bytes.split_first_chunk::<FRAME>() else {
         return Err("a value is cut short".to_owned());
     };
     let flags = *flags;
@@ -135,11 +134,7 @@ pub(super) fn split_intent(intent: &Intent) -> (Intent, (Value, Option<Value>)) 
 
 /// Puts an intent together again.
 pub(super) fn join_intent(rest: Intent, (manifest, masked): (Value, Option<Value>)) -> Intent {
-    Intent {
-        manifest,
-        masked,
-        ..rest
-    }
+    Intent { manifest, masked, ..rest }
 }
 
 #[cfg(test)]
@@ -168,9 +163,6 @@ mod tests {
     #[test]
     fn a_newer_version_is_named() {
         let error = decode::<Value>(&[9, 0, 0, 1, b'1']).unwrap_err();
-        assert_eq!(
-            error,
-            "a value has version 9, and this jobwright knows versions up to 1"
-        );
+        assert_eq!(error, "a value has version 9, and this jobwright knows versions up to 1");
     }
 }

@@ -39,10 +39,7 @@ pub fn compact(path: &Path, progress: &mut dyn FnMut(u64)) -> Result<Compacted, 
     new.reopen().map_err(fault)?;
     let print = |of: &Backend| of.read(|tree| fingerprint(tree.iter()));
     if print(&old).map_err(fault)? != print(&new).map_err(fault)? {
-        return Err(OpenError::corrupt(
-            path,
-            "a copy of the records is not what they are",
-        ));
+        return Err(OpenError::corrupt(path, "a copy of the records is not what they are"));
     }
     new.close();
     old.close();
@@ -80,11 +77,7 @@ fn size(path: &Path) -> std::io::Result<u64> {
     for entry in fs::read_dir(path)? {
         let entry = entry?;
         let found = entry.metadata()?;
-        bytes += if found.is_dir() {
-            size(&entry.path())?
-        } else {
-            found.blocks() * 512
-        };
+        bytes += if found.is_dir() { size(&entry.path())? } else { found.blocks() * 512 };
     }
     Ok(bytes)
 }

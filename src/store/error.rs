@@ -77,9 +77,7 @@ impl OpenError {
     pub(super) fn of(path: &Path, source: io::Error) -> Self {
         let path = path.to_owned();
         match source.kind() {
-            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-                Self::ReadOnly { path, source }
-            }
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => Self::ReadOnly { path, source },
             _ if is_full(&source) => Self::Full(path),
             io::ErrorKind::NotADirectory => Self::NotADirectory(path),
             _ => Self::Io { path, source },
@@ -87,10 +85,7 @@ impl OpenError {
     }
 
     pub(super) fn corrupt(path: &Path, problem: impl Into<String>) -> Self {
-        Self::Corrupt {
-            path: path.to_owned(),
-            problem: problem.into(),
-        }
+        Self::Corrupt { path: path.to_owned(), problem: problem.into() }
     }
 }
 
@@ -114,9 +109,7 @@ pub enum StoreError {
     #[error("the disk of the data folder is full: nothing more is recorded until there is space")]
     Full,
     /// What was read is damaged.
-    #[error(
-        "the records are damaged: {0}; stop the service and run `jobwright store check` for all faults"
-    )]
+    #[error("the records are damaged: {0}; stop the service and run `jobwright store check` for all faults")]
     Corrupt(String),
     /// The system refuses.
     #[error("the data folder cannot be used: {0}")]
@@ -139,11 +132,7 @@ impl StoreError {
 
 impl From<io::Error> for StoreError {
     fn from(error: io::Error) -> Self {
-        if is_full(&error) {
-            Self::Full
-        } else {
-            Self::Io(error.to_string())
-        }
+        if is_full(&error) { Self::Full } else { Self::Io(error.to_string()) }
     }
 }
 
@@ -158,8 +147,5 @@ impl From<sled::Error> for StoreError {
 
 /// Whether the system says that there is no space, by any of its names for that.
 fn is_full(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
-    )
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge)
 }

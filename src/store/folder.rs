@@ -54,11 +54,9 @@ impl Folder {
         match fs::metadata(path) {
             Ok(found) if !found.is_dir() => return Err(OpenError::NotADirectory(path.to_owned())),
             Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound && create => DirBuilder::new()
-                .recursive(true)
-                .mode(0o700)
-                .create(path)
-                .map_err(fault)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound && create => {
+                DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(fault)?
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return Err(OpenError::Missing(path.to_owned()));
             }
@@ -67,10 +65,7 @@ impl Folder {
         let manifest = Self::read_manifest(path)?;
         if manifest.is_none() {
             if !record_folders(path).map_err(fault)?.is_empty() {
-                return Err(OpenError::corrupt(
-                    path,
-                    format!("there are records, but no {MANIFEST}"),
-                ));
+                return Err(OpenError::corrupt(path, format!("there are records, but no {MANIFEST}")));
             }
             if !create {
                 return Err(OpenError::Missing(path.to_owned()));
@@ -96,11 +91,7 @@ impl Folder {
             None => Self::read_manifest(path)?,
             known => known,
         };
-        let folder = Self {
-            path: path.to_owned(),
-            manifest,
-            _lock: lock,
-        };
+        let folder = Self { path: path.to_owned(), manifest, _lock: lock };
         folder.tidy()?;
         Ok(folder)
     }
@@ -115,21 +106,13 @@ impl Folder {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(OpenError::of(path, error)),
         };
-        let corrupt = |error: serde_json::Error| {
-            OpenError::corrupt(path, format!("{MANIFEST} cannot be read ({error})"))
-        };
+        let corrupt =
+            |error: serde_json::Error| OpenError::corrupt(path, format!("{MANIFEST} cannot be read ({error})"));
         let Version { format: found } = serde_json::from_slice(&bytes).map_err(corrupt)?;
         match found {
             FORMAT => serde_json::from_slice(&bytes).map(Some).map_err(corrupt),
-            0 => Err(OpenError::corrupt(
-                path,
-                format!("{MANIFEST} names format 0, which there never was"),
-            )),
-            _ => Err(OpenError::NewerFormat {
-                path: path.to_owned(),
-                found,
-                known: FORMAT,
-            }),
+            0 => Err(OpenError::corrupt(path, format!("{MANIFEST} names format 0, which there never was"))),
+            _ => Err(OpenError::NewerFormat { path: path.to_owned(), found, known: FORMAT }),
         }
     }
 
@@ -137,10 +120,7 @@ impl Folder {
     fn tidy(&self) -> Result<(), OpenError> {
         let fault = |error| OpenError::of(&self.path, error);
         if let Some(manifest) = &self.manifest {
-            let (records, made) = (
-                self.records(manifest.records),
-                self.records_in_making(manifest.records),
-            );
+            let (records, made) = (self.records(manifest.records), self.records_in_making(manifest.records));
             if !records.is_dir() && made.is_dir() {
                 fs::rename(&made, &records).map_err(fault)?;
                 sync_folder(&self.path).map_err(fault)?;
@@ -207,10 +187,7 @@ impl Folder {
             }
             _ => {}
         }
-        DirBuilder::new()
-            .mode(0o700)
-            .create(&path)
-            .map_err(|error| OpenError::of(&path, error))?;
+        DirBuilder::new().mode(0o700).create(&path).map_err(|error| OpenError::of(&path, error))?;
         Ok(path)
     }
 
@@ -226,22 +203,13 @@ impl Folder {
         let fault = |error| OpenError::of(&self.path, error);
         sync_all_files(&made).map_err(fault)?;
         sync_folder(&self.path).map_err(fault)?;
-        let manifest = Manifest {
-            format: FORMAT,
-            installation,
-            records: number,
-        };
+        let manifest = Manifest { format: FORMAT, installation, records: number };
         // The new records count their batches anew.
         match fs::remove_file(self.path.join(COMMITTED)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(fault(error)),
             _ => {}
         }
-        write_durably(
-            &self.path,
-            MANIFEST,
-            format!("{}\n", serde_json::json!(manifest)).as_bytes(),
-        )
-        .map_err(fault)?;
+        write_durably(&self.path, MANIFEST, format!("{}\n", serde_json::json!(manifest)).as_bytes()).map_err(fault)?;
         self.manifest = Some(manifest);
         self.tidy()
     }
@@ -252,10 +220,8 @@ fn record_folders(path: &Path) -> io::Result<Vec<u64>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(path)? {
         let name = entry?.file_name();
-        let number: Option<u64> = name
-            .to_str()
-            .and_then(|name| name.strip_prefix("records-"))
-            .and_then(|number| number.parse().ok());
+        let number: Option<u64> =
+            name.to_str().and_then(|name| name.strip_prefix("records-")).and_then(|number| number.parse().ok());
         found.extend(number);
     }
     Ok(found)
@@ -270,12 +236,7 @@ fn is_in_making(name: &str) -> bool {
 /// Replaces a file in one step that survives a power cut.
 fn write_durably(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
     let temporary = folder.join(format!("{name}.new"));
-    let mut file = OpenOptions::new()
-        .create(true)
-        .write(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&temporary)?;
+    let mut file = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&temporary)?;
     file.write_all(bytes)?;
     file.sync_all()?;
     fs::rename(&temporary, folder.join(name))?;

@@ -12,10 +12,7 @@ use super::codec::Blob;
 use super::export::{Header, KIND, Record, VERSION};
 use super::folder::Folder;
 use super::rows::Counters;
-use super::{
-    Change, OpenError, Options, Store, StoreError, keys, open_error, plan, random_key, read,
-    write_basics,
-};
+use super::{Change, OpenError, Options, Store, StoreError, keys, open_error, plan, random_key, read, write_basics};
 use crate::job::{Event, EventKind, Fact, Intent, Job, JobId, NewEvent, Refusal};
 
 /// The longest line that is read, in bytes.
@@ -97,15 +94,11 @@ fn take_over(
 ) -> Result<Imported, ImportError> {
     let mut folder = Folder::take(path, true)?;
     let made = folder.begin()?;
-    let backend =
-        Backend::open(&made, Options::default().cache).map_err(|error| open_error(path, error))?;
+    let backend = Backend::open(&made, Options::default().cache).map_err(|error| open_error(path, error))?;
     let mut bulk = Bulk {
         backend: &backend,
         ops: Vec::new(),
-        counters: Counters {
-            sequence: header.sequence,
-            ..Counters::default()
-        },
+        counters: Counters { sequence: header.sequence, ..Counters::default() },
     };
     let mut imported = Imported::default();
     while let Some(record) = lines.record()? {
@@ -154,10 +147,7 @@ fn add_to(
         }
         let (record, news) = usable(record, now, &mut imported);
         let events = record.events.into_iter().map(unnumbered).chain(news);
-        let job = Job {
-            intent: record.intent,
-            status: record.status,
-        };
+        let job = Job { intent: record.intent, status: record.status };
         let mut change = Change::insert(&job, events.collect());
         if let Some(log) = &record.log {
             change = change.with_log(log);
@@ -178,10 +168,7 @@ fn add_to(
 
 /// Whether a record is what an export of this job gives, with secrets or without.
 fn is_same(known: &Job, record: &Record) -> bool {
-    let masked = || Intent {
-        manifest: known.intent.shown_manifest().clone(),
-        ..known.intent.clone()
-    };
+    let masked = || Intent { manifest: known.intent.shown_manifest().clone(), ..known.intent.clone() };
     known.status == record.status && (known.intent == record.intent || masked() == record.intent)
 }
 
@@ -197,11 +184,7 @@ fn settle(ack: super::Ack, lines: &Lines<'_>, imported: &mut Imported) -> Result
 }
 
 fn unnumbered(event: Event) -> NewEvent {
-    NewEvent {
-        at: event.at,
-        source: event.source,
-        kind: event.kind,
-    }
+    NewEvent { at: event.at, source: event.source, kind: event.kind }
 }
 
 /// A job that was still to be launched, and whose manifest came without its secrets, must never be launched like that.
@@ -244,10 +227,7 @@ impl Bulk<'_> {
             };
             return Err(StoreError::Corrupt(problem));
         }
-        let job = Job {
-            intent: record.intent,
-            status: record.status,
-        };
+        let job = Job { intent: record.intent, status: record.status };
         let mut change = Change::insert(&job, news);
         if let Some(log) = &record.log {
             change = change.with_log(log);
@@ -314,17 +294,12 @@ struct Lines<'a> {
 
 impl Lines<'_> {
     fn fault(&self, problem: impl Into<String>) -> ImportError {
-        ImportError::Line {
-            line: self.line,
-            problem: problem.into(),
-        }
+        ImportError::Line { line: self.line, problem: problem.into() }
     }
 
     fn next<T: serde::de::DeserializeOwned>(&mut self) -> Result<Option<T>, ImportError> {
         let mut bytes = Vec::new();
-        (&mut *self.input)
-            .take(LONGEST_LINE)
-            .read_until(b'\n', &mut bytes)?;
+        (&mut *self.input).take(LONGEST_LINE).read_until(b'\n', &mut bytes)?;
         if bytes.is_empty() {
             return Ok(None);
         }
@@ -332,9 +307,7 @@ impl Lines<'_> {
         if bytes.len() as u64 == LONGEST_LINE {
             return Err(self.fault(format!("it is longer than {} MiB", LONGEST_LINE >> 20)));
         }
-        serde_json::from_slice(&bytes)
-            .map(Some)
-            .map_err(|error| self.fault(error.to_string()))
+        serde_json::from_slice(&bytes).map(Some).map_err(|error| self.fault(error.to_string()))
     }
 
     fn header(&mut self) -> Result<Header, ImportError> {
@@ -347,18 +320,14 @@ impl Lines<'_> {
             #[serde(flatten)]
             rest: serde_json::Map<String, serde_json::Value>,
         }
-        let any: Any = self.next()?.ok_or_else(|| ImportError::Line {
-            line: 1,
-            problem: "there is nothing".to_owned(),
-        })?;
+        let any: Any =
+            self.next()?.ok_or_else(|| ImportError::Line { line: 1, problem: "there is nothing".to_owned() })?;
         if any.kind.as_deref() != Some(KIND) {
             return Err(self.fault(format!("expected a header with kind {KIND:?}")));
         }
         if any.version != VERSION {
-            return Err(self.fault(format!(
-                "the export has version {}, and this jobwright knows version {VERSION}",
-                any.version
-            )));
+            return Err(self
+                .fault(format!("the export has version {}, and this jobwright knows version {VERSION}", any.version)));
         }
         let mut whole = any.rest;
         whole.insert("kind".to_owned(), KIND.into());
@@ -375,10 +344,7 @@ impl Lines<'_> {
         if found == header.jobs {
             return Ok(());
         }
-        Err(self.fault(format!(
-            "the export ends after {found} jobs; its header says that there are {}",
-            header.jobs
-        )))
+        Err(self.fault(format!("the export ends after {found} jobs; its header says that there are {}", header.jobs)))
     }
 }
 
@@ -399,23 +365,15 @@ fn from_hex(text: &str) -> Option<[u8; 32]> {
 
 /// Fills folders quickly, for tests and benchmarks: `record` gives the jobs with their events.
 #[doc(hidden)]
-pub fn fill(
-    path: &Path,
-    jobs: impl IntoIterator<Item = (Job, Vec<NewEvent>)>,
-) -> Result<(), ImportError> {
+pub fn fill(path: &Path, jobs: impl IntoIterator<Item = (Job, Vec<NewEvent>)>) -> Result<(), ImportError> {
     drop(Store::open(path, Options::default())?);
     let mut folder = Folder::take(path, true)?;
     let Some(manifest) = folder.manifest().cloned() else {
         return Err(OpenError::Missing(path.to_owned()).into());
     };
     let made = folder.begin()?;
-    let backend =
-        Backend::open(&made, Options::default().cache).map_err(|error| open_error(path, error))?;
-    let mut bulk = Bulk {
-        backend: &backend,
-        ops: Vec::new(),
-        counters: Counters::default(),
-    };
+    let backend = Backend::open(&made, Options::default().cache).map_err(|error| open_error(path, error))?;
+    let mut bulk = Bulk { backend: &backend, ops: Vec::new(), counters: Counters::default() };
     for (job, events) in jobs {
         let planned = plan::plan(Change::insert(&job, events), None, &mut bulk.counters)?;
         bulk.ops.extend(planned.ops);

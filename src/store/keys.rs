@@ -40,18 +40,13 @@ pub(super) const BY_TEMPLATE: u8 = b't';
 pub(super) const CHUNKED: [u8; 4] = [INTENT, MANIFEST, STATUS, LOG];
 
 /// Orders moments so that the newest comes first, as bytes do.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 pub(super) struct Age(pub(super) u64);
 
 impl Age {
     pub(super) fn of(at: Timestamp) -> Self {
-        let nanos = i64::try_from(at.as_nanosecond()).unwrap_or(if at > Timestamp::UNIX_EPOCH {
-            i64::MAX
-        } else {
-            i64::MIN
-        });
+        let nanos =
+            i64::try_from(at.as_nanosecond()).unwrap_or(if at > Timestamp::UNIX_EPOCH { i64::MAX } else { i64::MIN });
         Self(!(nanos as u64 ^ (1 << 63)))
     }
 
@@ -73,13 +68,7 @@ pub(super) fn rows_of_job(table: u8, id: &JobId) -> Vec<u8> {
 }
 
 pub(super) fn chunk(table: u8, id: &JobId, index: u16) -> Vec<u8> {
-    [
-        &[table],
-        id.as_str().as_bytes(),
-        &[0],
-        &index.to_be_bytes()[..],
-    ]
-    .concat()
+    [&[table], id.as_str().as_bytes(), &[0], &index.to_be_bytes()[..]].concat()
 }
 
 pub(super) fn numbered(table: u8, sequence: u64) -> Vec<u8> {
@@ -87,13 +76,7 @@ pub(super) fn numbered(table: u8, sequence: u64) -> Vec<u8> {
 }
 
 pub(super) fn history(id: &JobId, sequence: u64) -> Vec<u8> {
-    [
-        &[HISTORY],
-        id.as_str().as_bytes(),
-        &[0],
-        &sequence.to_be_bytes()[..],
-    ]
-    .concat()
+    [&[HISTORY], id.as_str().as_bytes(), &[0], &sequence.to_be_bytes()[..]].concat()
 }
 
 /// The prefix of the index over a phase.
@@ -114,16 +97,12 @@ pub(super) fn place(age: Age, id: &str) -> Vec<u8> {
 /// Reads a place back.
 pub(super) fn parse_place(bytes: &[u8]) -> Option<(Age, &str)> {
     let (age, id) = bytes.split_first_chunk::<8>()?;
-    Some((
-        Age(u64::from_be_bytes(*age)),
-        std::str::from_utf8(id).ok().filter(|id| !id.is_empty())?,
-    ))
+    Some((Age(u64::from_be_bytes(*age)), std::str::from_utf8(id).ok().filter(|id| !id.is_empty())?))
 }
 
 /// The number at the end of a key.
 pub(super) fn last_number(key: &[u8]) -> Option<u64> {
-    key.last_chunk::<8>()
-        .map(|bytes| u64::from_be_bytes(*bytes))
+    key.last_chunk::<8>().map(|bytes| u64::from_be_bytes(*bytes))
 }
 
 /// The number that stands for a phase on disk, for good.
@@ -142,9 +121,7 @@ pub(super) const fn phase_code(phase: Phase) -> u8 {
 }
 
 pub(super) fn phase_of_code(code: u8) -> Option<Phase> {
-    Phase::ALL
-        .into_iter()
-        .find(|phase| phase_code(*phase) == code)
+    Phase::ALL.into_iter().find(|phase| phase_code(*phase) == code)
 }
 
 #[cfg(test)]
@@ -162,10 +139,7 @@ mod tests {
     #[test]
     fn one_jobs_rows_are_not_anothers() {
         let id = |text: &str| text.parse::<JobId>().unwrap();
-        let (short, long) = (
-            rows_of_job(HISTORY, &id("a")),
-            history(&id("a.b"), u64::MAX),
-        );
+        let (short, long) = (rows_of_job(HISTORY, &id("a")), history(&id("a.b"), u64::MAX));
         assert!(!long.starts_with(&short));
     }
 

@@ -66,10 +66,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self {
-            cache: 32 << 20,
-            retention: Retention::default(),
-        }
+        Self { cache: 32 << 20, retention: Retention::default() }
     }
 }
 
@@ -171,20 +168,14 @@ impl Store {
             return Err(OpenError::Missing(path.to_owned()));
         };
         let fault = |error| open_error(path, error);
-        let backend =
-            Backend::open(&folder.records(manifest.records), options.cache).map_err(fault)?;
+        let backend = Backend::open(&folder.records(manifest.records), options.cache).map_err(fault)?;
         let (key, counters) = read_basics(&backend, &manifest.installation).map_err(fault)?;
         match folder.committed() {
             Some(noted) if counters.commit < noted => {
-                let problem = format!(
-                    "{} batches of changes were on record once, and {} are",
-                    noted, counters.commit
-                );
+                let problem = format!("{} batches of changes were on record once, and {} are", noted, counters.commit);
                 return Err(OpenError::corrupt(path, problem));
             }
-            _ => folder
-                .note_committed(counters.commit)
-                .map_err(|error| OpenError::of(path, error))?,
+            _ => folder.note_committed(counters.commit).map_err(|error| OpenError::of(path, error))?,
         }
         let shared = Arc::new(Shared {
             backend,
@@ -268,8 +259,7 @@ impl Store {
     pub fn active(&self) -> Result<Vec<Job>, StoreError> {
         self.read(|tree| {
             let ids = read::ids(tree, keys::OPEN);
-            ids.filter_map(|id| id.and_then(|id| read::job(tree, &id)).transpose())
-                .collect()
+            ids.filter_map(|id| id.and_then(|id| read::job(tree, &id)).transpose()).collect()
         })
     }
 
@@ -288,12 +278,7 @@ impl Store {
     }
 
     /// The history of one job after a number, oldest first.
-    pub fn job_events(
-        &self,
-        id: &JobId,
-        after: u64,
-        limit: usize,
-    ) -> Result<Vec<Event>, StoreError> {
+    pub fn job_events(&self, id: &JobId, after: u64, limit: usize) -> Result<Vec<Event>, StoreError> {
         self.read(|tree| read::history(tree, id, after, limit))
     }
 
@@ -322,10 +307,8 @@ impl Store {
     /// then, and again at once while it returns something.
     pub async fn retain(&self, now: Timestamp) -> Result<usize, StoreError> {
         let expired = self.expired(now)?;
-        let acks: Vec<Ack> = expired
-            .into_iter()
-            .map(|id| self.submit(Change::delete(id, now, Source::Service)))
-            .collect();
+        let acks: Vec<Ack> =
+            expired.into_iter().map(|id| self.submit(Change::delete(id, now, Source::Service))).collect();
         let mut removed = 0;
         for ack in acks {
             match ack.await {
@@ -371,23 +354,15 @@ impl Store {
     fn expired(&self, now: Timestamp) -> Result<Vec<JobId>, StoreError> {
         let retention = &self.0.retention;
         let counters = self.0.shared.counters();
-        let oldest = retention
-            .max_age
-            .and_then(|age| now.checked_sub(age).ok())
-            .map(keys::Age::of);
-        let surplus = retention
-            .max_jobs
-            .map_or(0, |most| counters.jobs().saturating_sub(most));
+        let oldest = retention.max_age.and_then(|age| now.checked_sub(age).ok()).map(keys::Age::of);
+        let surplus = retention.max_jobs.map_or(0, |most| counters.jobs().saturating_sub(most));
         if oldest.is_none() && surplus == 0 {
             return Ok(Vec::new());
         }
         self.read(|tree| query::expired(tree, oldest, surplus))
     }
 
-    fn read<T>(
-        &self,
-        reader: impl FnOnce(&sled::Tree) -> Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
+    fn read<T>(&self, reader: impl FnOnce(&sled::Tree) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let outcome = self.0.shared.backend.read(reader);
         if let Err(error @ (StoreError::Full | StoreError::Io(_))) = &outcome
             && self.0.shared.fault().is_none()
@@ -404,10 +379,7 @@ impl Store {
 fn open_error(path: &Path, error: StoreError) -> OpenError {
     match error {
         StoreError::Full => OpenError::Full(path.to_owned()),
-        StoreError::Io(text) => OpenError::Io {
-            path: path.to_owned(),
-            source: std::io::Error::other(text),
-        },
+        StoreError::Io(text) => OpenError::Io { path: path.to_owned(), source: std::io::Error::other(text) },
         StoreError::Corrupt(problem) => OpenError::corrupt(path, problem),
         other => OpenError::corrupt(path, other.to_string()),
     }
@@ -435,12 +407,10 @@ fn create(folder: &mut Folder) -> Result<(), OpenError> {
 }
 
 fn random_key(path: &Path) -> Result<[u8; 32], OpenError> {
-    ring::rand::generate(&ring::rand::SystemRandom::new())
-        .map(ring::rand::Random::expose)
-        .map_err(|_| OpenError::Io {
-            path: path.to_owned(),
-            source: std::io::Error::other("the system gives no random numbers"),
-        })
+    ring::rand::generate(&ring::rand::SystemRandom::new()).map(ring::rand::Random::expose).map_err(|_| OpenError::Io {
+        path: path.to_owned(),
+        source: std::io::Error::other("the system gives no random numbers"),
+    })
 }
 
 fn write_basics(
@@ -450,31 +420,18 @@ fn write_basics(
     counters: &Counters,
 ) -> Result<(), StoreError> {
     backend.apply([
-        (
-            keys::meta(META_INSTALLATION),
-            Some(installation.as_str().as_bytes().to_vec()),
-        ),
+        (keys::meta(META_INSTALLATION), Some(installation.as_str().as_bytes().to_vec())),
         (keys::meta(META_KEY), Some(key.to_vec())),
-        (
-            keys::COUNTERS.to_vec(),
-            Some(codec::Blob::of(counters).into_row()),
-        ),
+        (keys::COUNTERS.to_vec(), Some(codec::Blob::of(counters).into_row())),
     ])
 }
 
-fn read_basics(
-    backend: &Backend,
-    installation: &InstallationId,
-) -> Result<([u8; 32], Counters), StoreError> {
+fn read_basics(backend: &Backend, installation: &InstallationId) -> Result<([u8; 32], Counters), StoreError> {
     backend.read(|tree| {
         let missing = |what: &str| StoreError::corrupt(format!("the {what} cannot be read"));
-        let found = tree
-            .get(keys::meta(META_INSTALLATION))?
-            .ok_or_else(|| missing("installation's ID"))?;
+        let found = tree.get(keys::meta(META_INSTALLATION))?.ok_or_else(|| missing("installation's ID"))?;
         if found != installation.as_str() {
-            return Err(StoreError::corrupt(
-                "the records are another installation's than store.json says",
-            ));
+            return Err(StoreError::corrupt("the records are another installation's than store.json says"));
         }
         let key = tree
             .get(keys::meta(META_KEY))?

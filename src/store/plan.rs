@@ -18,11 +18,7 @@ pub(super) struct Planned {
 }
 
 /// Plans a change to a job whose head is `old`, and counts it.
-pub(super) fn plan(
-    change: Change,
-    old: Option<&Head>,
-    counters: &mut Counters,
-) -> Result<Planned, StoreError> {
+pub(super) fn plan(change: Change, old: Option<&Head>, counters: &mut Counters) -> Result<Planned, StoreError> {
     let id = change.id;
     let mut ops = Vec::with_capacity(16);
     let new = match (change.action, old) {
@@ -70,29 +66,15 @@ pub(super) fn plan(
         counters.sequence += 1;
         let sequence = counters.sequence;
         put_event(&mut ops, &id, sequence, row, deleted);
-        events.push(Event {
-            sequence,
-            job: id.clone(),
-            at: event.at,
-            source: event.source,
-            kind: event.kind,
-        });
+        events.push(Event { sequence, job: id.clone(), at: event.at, source: event.source, kind: event.kind });
     }
-    Ok(Planned {
-        ops,
-        head: new,
-        committed: Committed::new(id, events, change.view),
-    })
+    Ok(Planned { ops, head: new, committed: Committed::new(id, events, change.view) })
 }
 
 /// Writes an event, and that it belongs to its job's history; or, if it says that the job was deleted, to none.
 pub(super) fn put_event(ops: &mut Vec<Op>, id: &JobId, sequence: u64, row: Vec<u8>, deleted: bool) {
     ops.push((keys::numbered(keys::EVENT, sequence), Some(row)));
-    let belongs = if deleted {
-        keys::numbered(keys::DELETED, sequence)
-    } else {
-        keys::history(id, sequence)
-    };
+    let belongs = if deleted { keys::numbered(keys::DELETED, sequence) } else { keys::history(id, sequence) };
     ops.push((belongs, Some(Vec::new())));
 }
 
@@ -154,11 +136,7 @@ fn index(ops: &mut Vec<Op>, id: &JobId, old: Option<&Head>, new: Option<&Head>) 
 /// All rows that follow from a head alone, itself among them.
 pub(super) fn head_rows(id: &JobId, head: &Head) -> Vec<(Vec<u8>, Vec<u8>)> {
     let entry = head.entry().to_bytes();
-    let mut rows: Vec<_> = head
-        .index_keys(id.as_str())
-        .into_iter()
-        .map(|key| (key, entry.clone()))
-        .collect();
+    let mut rows: Vec<_> = head.index_keys(id.as_str()).into_iter().map(|key| (key, entry.clone())).collect();
     rows.push((keys::of_job(keys::HEAD, id), Blob::of(head).into_row()));
     if head.open {
         rows.push((keys::of_job(keys::OPEN, id), Vec::new()));

@@ -86,21 +86,14 @@ impl std::str::FromStr for Cursor {
 
 /// Reads one page.
 pub(super) fn page(tree: &Tree, counters: &Counters, query: &Query) -> Result<Page, StoreError> {
-    let limit = query
-        .limit
-        .unwrap_or(Query::DEFAULT_LIMIT)
-        .clamp(1, Query::MAX_LIMIT);
+    let limit = query.limit.unwrap_or(Query::DEFAULT_LIMIT).clamp(1, Query::MAX_LIMIT);
     let filter = Filter::of(query);
     let exact = exact_match(tree, &filter, query)?;
     let mut ids: Vec<JobId> = Vec::new();
     if query.cursor.is_none() {
         ids.extend(exact.clone());
     }
-    let most_visits = if ids.is_empty() {
-        Query::MAX_VISITS
-    } else {
-        Query::MAX_VISITS_BESIDE
-    };
+    let most_visits = if ids.is_empty() { Query::MAX_VISITS } else { Query::MAX_VISITS_BESIDE };
     let first = match (&query.cursor, query.until) {
         // What follows a place: the same bytes and one more.
         (Some(cursor), _) => [&cursor.0[..], &[0]].concat(),
@@ -143,9 +136,7 @@ pub(super) fn page(tree: &Tree, counters: &Counters, query: &Query) -> Result<Pa
 
 /// A place that comes before all jobs of an age and after all newer ones.
 fn before(first: &[u8]) -> Vec<u8> {
-    let age = first
-        .first_chunk::<8>()
-        .map_or(0, |age| u64::from_be_bytes(*age));
+    let age = first.first_chunk::<8>().map_or(0, |age| u64::from_be_bytes(*age));
     match age.checked_sub(1) {
         None => keys::place(Age::NEWEST, "0"),
         Some(newer) => keys::place(Age(newer), &"z".repeat(JobId::MAX_LEN)),
@@ -158,17 +149,11 @@ fn damaged() -> StoreError {
 
 /// The job whose ID is the text that is searched for.
 fn exact_match(tree: &Tree, filter: &Filter, query: &Query) -> Result<Option<JobId>, StoreError> {
-    let Some(id) = query
-        .text
-        .as_ref()
-        .and_then(|text| text.parse::<JobId>().ok())
-    else {
+    let Some(id) = query.text.as_ref().and_then(|text| text.parse::<JobId>().ok()) else {
         return Ok(None);
     };
     let head = read::head(tree, &id)?;
-    Ok(head
-        .filter(|head| filter.admits(head.age, id.as_str(), &head.entry()))
-        .map(|_| id))
+    Ok(head.filter(|head| filter.admits(head.age, id.as_str(), &head.entry())).map(|_| id))
 }
 
 /// What has to hold of an index row.
@@ -185,14 +170,8 @@ impl Filter {
         Self {
             phases: query.phases.clone(),
             template: query.template.clone(),
-            text: query
-                .text
-                .as_ref()
-                .filter(|text| !text.is_empty())
-                .map(|text| text.to_lowercase()),
-            newest: query
-                .until
-                .map_or(Age::NEWEST, |until| Age(Age::of(until).0.saturating_add(1))),
+            text: query.text.as_ref().filter(|text| !text.is_empty()).map(|text| text.to_lowercase()),
+            newest: query.until.map_or(Age::NEWEST, |until| Age(Age::of(until).0.saturating_add(1))),
             oldest: query.since.map_or(Age::OLDEST, Age::of),
         }
     }
@@ -210,8 +189,7 @@ impl Filter {
 fn contains(text: &str, lower: &str) -> bool {
     if text.is_ascii() {
         let (text, lower) = (text.as_bytes(), lower.as_bytes());
-        text.windows(lower.len())
-            .any(|window| window.eq_ignore_ascii_case(lower))
+        text.windows(lower.len()).any(|window| window.eq_ignore_ascii_case(lower))
     } else {
         text.to_lowercase().contains(lower)
     }
@@ -278,11 +256,7 @@ impl Merged {
 const STEP: usize = 100;
 
 /// Ended jobs that may be forgotten, oldest first: those of this age or older, and as many more as there are too many.
-pub(super) fn expired(
-    tree: &Tree,
-    oldest: Option<Age>,
-    surplus: u64,
-) -> Result<Vec<JobId>, StoreError> {
+pub(super) fn expired(tree: &Tree, oldest: Option<Age>, surplus: u64) -> Result<Vec<JobId>, StoreError> {
     let mut found = Vec::new();
     let rows = tree.scan_prefix([keys::BY_CREATED]).rev();
     for row in rows.take(Query::MAX_VISITS) {
@@ -310,13 +284,7 @@ mod tests {
         let cursor = Cursor(keys::place(Age(42), "k1.x_y-z"));
         assert_eq!(cursor.to_string(), "000000000000002ak1.x_y-z");
         assert_eq!(cursor.to_string().parse(), Ok(cursor));
-        for bad in [
-            "",
-            "zz",
-            "+00000000000002ak1",
-            "000000000000002a",
-            "000000000000002a/",
-        ] {
+        for bad in ["", "zz", "+00000000000002ak1", "000000000000002a", "000000000000002a/"] {
             assert_eq!(bad.parse::<Cursor>(), Err(InvalidCursor), "{bad}");
         }
     }

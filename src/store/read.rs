@@ -14,11 +14,7 @@ use crate::job::{Event, Intent, Job, JobId, JobView, Status};
 const ATTEMPTS: usize = 8;
 
 /// Reads a value that may span several rows.
-pub(super) fn blob<T: DeserializeOwned>(
-    tree: &Tree,
-    table: u8,
-    id: &JobId,
-) -> Result<Option<T>, StoreError> {
+pub(super) fn blob<T: DeserializeOwned>(tree: &Tree, table: u8, id: &JobId) -> Result<Option<T>, StoreError> {
     let mut problem = String::new();
     for _ in 0..ATTEMPTS {
         let Some(first) = tree.get(keys::chunk(table, id, 0))? else {
@@ -112,16 +108,12 @@ pub(super) fn head(tree: &Tree, id: &JobId) -> Result<Option<Head>, StoreError> 
 
 pub(super) fn counters(tree: &Tree) -> Result<Option<Counters>, StoreError> {
     tree.get(keys::COUNTERS)?
-        .map(|row| {
-            codec::decode(&row).map_err(|text| StoreError::corrupt(format!("the counters: {text}")))
-        })
+        .map(|row| codec::decode(&row).map_err(|text| StoreError::corrupt(format!("the counters: {text}"))))
         .transpose()
 }
 
 pub(super) fn event(tree: &Tree, sequence: u64) -> Result<Option<Event>, StoreError> {
-    tree.get(keys::numbered(keys::EVENT, sequence))?
-        .map(|row| decode_event(sequence, &row))
-        .transpose()
+    tree.get(keys::numbered(keys::EVENT, sequence))?.map(|row| decode_event(sequence, &row)).transpose()
 }
 
 pub(super) fn decode_event(sequence: u64, row: &[u8]) -> Result<Event, StoreError> {
@@ -132,12 +124,7 @@ pub(super) fn decode_event(sequence: u64, row: &[u8]) -> Result<Event, StoreErro
 }
 
 /// Events of all jobs after one number, up to another.
-pub(super) fn events(
-    tree: &Tree,
-    after: u64,
-    last: u64,
-    limit: usize,
-) -> Result<Vec<Event>, StoreError> {
+pub(super) fn events(tree: &Tree, after: u64, last: u64, limit: usize) -> Result<Vec<Event>, StoreError> {
     if after >= last {
         return Ok(Vec::new());
     }
@@ -152,12 +139,7 @@ pub(super) fn events(
 }
 
 /// Events of one job after one number.
-pub(super) fn history(
-    tree: &Tree,
-    id: &JobId,
-    after: u64,
-    limit: usize,
-) -> Result<Vec<Event>, StoreError> {
+pub(super) fn history(tree: &Tree, id: &JobId, after: u64, limit: usize) -> Result<Vec<Event>, StoreError> {
     let Some(first) = after.checked_add(1) else {
         return Ok(Vec::new());
     };

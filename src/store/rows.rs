@@ -52,22 +52,14 @@ impl<'a> Entry<'a> {
 
 impl Head {
     pub(super) fn entry(&self) -> Entry<'_> {
-        Entry {
-            phase: self.phase,
-            template: &self.template,
-            name: self.name.as_deref().unwrap_or_default(),
-        }
+        Entry { phase: self.phase, template: &self.template, name: self.name.as_deref().unwrap_or_default() }
     }
 
     /// The keys of a job's index rows, in the order created, phase, template.
     pub(super) fn index_keys(&self, id: &str) -> [Vec<u8>; 3] {
         let place = keys::place(self.age, id);
-        [
-            vec![keys::BY_CREATED],
-            keys::phase_index(self.phase),
-            keys::template_index(&self.template),
-        ]
-        .map(|prefix| [prefix, place.clone()].concat())
+        [vec![keys::BY_CREATED], keys::phase_index(self.phase), keys::template_index(&self.template)]
+            .map(|prefix| [prefix, place.clone()].concat())
     }
 }
 
@@ -105,11 +97,7 @@ mod tests {
     #[test]
     fn an_entry_comes_back() {
         for (template, name) in [("hello", "Daily ✓"), ("", ""), ("t", "")] {
-            let entry = Entry {
-                phase: Phase::Lost,
-                template,
-                name,
-            };
+            let entry = Entry { phase: Phase::Lost, template, name };
             assert_eq!(Entry::parse(&entry.to_bytes()), Some(entry));
         }
         assert_eq!(Entry::parse(&[VERSION, 1, 0, 9, b'x']), None);

@@ -13,8 +13,8 @@ use serde_json::json;
 use super::{Change, Options, Store};
 use crate::job::LogLine;
 use crate::job::{
-    Conclusion, EventKind, Evidence, Fact, Fingerprint, Intent, Job, JobId, NewEvent, ObjectRef,
-    Report, Snapshot, Source, Status,
+    Conclusion, EventKind, Evidence, Fact, Fingerprint, Intent, Job, JobId, NewEvent, ObjectRef, Report, Snapshot,
+    Source, Status,
 };
 
 pub(super) fn open(path: &Path) -> Store {
@@ -56,20 +56,12 @@ pub(super) fn job(name: &str, second: i64) -> Job {
 }
 
 pub(super) fn recorded(job: &Job) -> Change {
-    let event = NewEvent {
-        at: job.intent.created,
-        source: Source::User,
-        kind: EventKind::Recorded,
-    };
+    let event = NewEvent { at: job.intent.created, source: Source::User, kind: EventKind::Recorded };
     Change::insert(job, vec![event])
 }
 
 fn object(job: &Job) -> ObjectRef {
-    ObjectRef {
-        name: job.intent.object_name.clone(),
-        namespace: "local".to_owned(),
-        uid: format!("uid-{}", job.id()),
-    }
+    ObjectRef { name: job.intent.object_name.clone(), namespace: "local".to_owned(), uid: format!("uid-{}", job.id()) }
 }
 
 /// Facts of a whole life, in an order in which they may come.
@@ -107,12 +99,7 @@ pub(super) fn learn(job: &mut Job, fact: Fact) -> Change {
 }
 
 pub(super) fn line(text: &str) -> LogLine {
-    LogLine {
-        at: at(0),
-        pod: "p".to_owned(),
-        container: "c".to_owned(),
-        text: text.to_owned(),
-    }
+    LogLine { at: at(0), pod: "p".to_owned(), container: "c".to_owned(), text: text.to_owned() }
 }
 
 /// Nothing that a check would find.

@@ -45,12 +45,7 @@ pub(super) struct Writer {
 impl Writer {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
         let counters = shared.counters();
-        Self {
-            shared,
-            heads: HashMap::new(),
-            counters,
-            ops: Vec::new(),
-        }
+        Self { shared, heads: HashMap::new(), counters, ops: Vec::new() }
     }
 
     /// Works until nobody can send any more and all that was sent is answered.
@@ -97,9 +92,7 @@ impl Writer {
             }
             answers.push((planned, caller));
         }
-        let outcome = outcome
-            .and_then(|()| self.apply())
-            .and_then(|()| self.shared.backend.sync());
+        let outcome = outcome.and_then(|()| self.apply()).and_then(|()| self.shared.backend.sync());
         match outcome {
             Ok(()) => self.shared.set_counters(self.counters.clone()),
             Err(error) => {
@@ -126,10 +119,7 @@ impl Writer {
     fn write(&mut self, change: Change) -> Result<Committed, StoreError> {
         let old = match self.heads.get(&change.id) {
             Some(head) => Some(head.clone()),
-            None => self
-                .shared
-                .backend
-                .read(|tree| read::head(tree, &change.id))?,
+            None => self.shared.backend.read(|tree| read::head(tree, &change.id))?,
         };
         let id = change.id.clone();
         let deletes = matches!(change.action, Action::Delete);
@@ -166,10 +156,7 @@ impl Writer {
 
     /// Removes what is left of deleted jobs that a crash interrupted.
     pub(super) fn sweep_all(&mut self) -> Result<(), StoreError> {
-        let left: Vec<JobId> = self
-            .shared
-            .backend
-            .read(|tree| read::ids(tree, keys::GARBAGE).collect())?;
+        let left: Vec<JobId> = self.shared.backend.read(|tree| read::ids(tree, keys::GARBAGE).collect())?;
         for id in &left {
             self.sweep(id)?;
         }
@@ -204,16 +191,10 @@ impl Writer {
         }
         self.apply()?;
         if self.counters.deletions > DELETIONS {
-            let oldest = self.shared.backend.read(|tree| {
-                Ok(tree
-                    .scan_prefix([keys::DELETED])
-                    .keys()
-                    .next()
-                    .transpose()?)
-            })?;
+            let oldest =
+                self.shared.backend.read(|tree| Ok(tree.scan_prefix([keys::DELETED]).keys().next().transpose()?))?;
             if let Some(sequence) = oldest.and_then(|key| keys::last_number(&key)) {
-                self.ops
-                    .push((keys::numbered(keys::DELETED, sequence), None));
+                self.ops.push((keys::numbered(keys::DELETED, sequence), None));
                 self.ops.push((keys::numbered(keys::EVENT, sequence), None));
                 self.counters.deletions -= 1;
             }
@@ -228,10 +209,7 @@ impl Writer {
             return Ok(());
         }
         let recovered = self.shared.backend.reopen().and_then(|()| {
-            self.shared
-                .backend
-                .read(read::counters)?
-                .ok_or_else(|| StoreError::corrupt("the counters are missing"))
+            self.shared.backend.read(read::counters)?.ok_or_else(|| StoreError::corrupt("the counters are missing"))
         });
         match recovered {
             Ok(counters) => {

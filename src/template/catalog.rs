@@ -83,11 +83,7 @@ impl std::fmt::Display for UnknownTemplate {
         match (&self.broken, &self.suggestion) {
             (Some(error), _) => write!(f, "the template `{}` is broken:\n{error}", self.name),
             (None, Some(near)) => {
-                write!(
-                    f,
-                    "there is no template `{}`; did you mean `{near}`?",
-                    self.name
-                )
+                write!(f, "there is no template `{}`; did you mean `{near}`?", self.name)
             }
             (None, None) => write!(f, "there is no template `{}`", self.name),
         }
@@ -141,8 +137,7 @@ impl Entry {
     /// The title, or the name where none is known.
     #[must_use]
     pub fn title(&self) -> &str {
-        self.template()
-            .map_or(&self.name, |template| template.title())
+        self.template().map_or(&self.name, |template| template.title())
     }
 
     /// The description, where one is known.
@@ -173,11 +168,7 @@ impl Catalog {
     ///
     /// # Errors
     /// When the folder as a whole is missing or cannot be read.
-    pub fn reload(
-        &self,
-        source: &TemplateSource,
-        settings: &Settings,
-    ) -> Result<Self, CatalogError> {
+    pub fn reload(&self, source: &TemplateSource, settings: &Settings) -> Result<Self, CatalogError> {
         let files = Files::read(source)?;
         let repository = files.repository;
         let partials = files.partials;
@@ -185,17 +176,13 @@ impl Catalog {
             .templates
             .into_iter()
             .map(|(name, text)| {
-                let loaded = text
-                    .map_err(LoadError::from)
-                    .and_then(|text| Template::load(&name, &text, &partials, settings));
+                let loaded =
+                    text.map_err(LoadError::from).and_then(|text| Template::load(&name, &text, &partials, settings));
                 let state = match loaded {
-                    Ok(template) => {
-                        State::Loaded(Arc::new(template.in_repository(repository.clone())))
+                    Ok(template) => State::Loaded(Arc::new(template.in_repository(repository.clone()))),
+                    Err(error) => {
+                        State::Broken { error, last_good: self.entries.get(&name).and_then(Entry::template).cloned() }
                     }
-                    Err(error) => State::Broken {
-                        error,
-                        last_good: self.entries.get(&name).and_then(Entry::template).cloned(),
-                    },
                 };
                 (name.clone(), Entry { name, state })
             })
@@ -216,8 +203,7 @@ impl Catalog {
         let Some(text) = files.templates.remove(name) else {
             return Ok(Err(UnknownTemplate {
                 name: name.to_owned(),
-                suggestion: nearest(name, files.names.iter().map(String::as_str))
-                    .map(str::to_owned),
+                suggestion: nearest(name, files.names.iter().map(String::as_str)).map(str::to_owned),
                 broken: None,
             }));
         };
@@ -226,11 +212,7 @@ impl Catalog {
             .map_err(LoadError::from)
             .and_then(|text| Template::load(name, &text, &files.partials, settings))
             .map(|template| Arc::new(template.in_repository(repository)))
-            .map_err(|error| UnknownTemplate {
-                name: name.to_owned(),
-                suggestion: None,
-                broken: Some(error),
-            }))
+            .map_err(|error| UnknownTemplate { name: name.to_owned(), suggestion: None, broken: Some(error) }))
     }
 
     /// The template of that name, or its last good version.
@@ -239,15 +221,11 @@ impl Catalog {
     /// When there is none, with a near miss; or none that ever loaded, with the reason.
     pub fn get(&self, name: &str) -> Result<Arc<Template>, UnknownTemplate> {
         let entry = self.entries.get(name);
-        entry
-            .and_then(Entry::template)
-            .cloned()
-            .ok_or_else(|| UnknownTemplate {
-                name: name.to_owned(),
-                suggestion: nearest(name, self.entries.keys().map(String::as_str))
-                    .map(str::to_owned),
-                broken: entry.and_then(Entry::error).cloned(),
-            })
+        entry.and_then(Entry::template).cloned().ok_or_else(|| UnknownTemplate {
+            name: name.to_owned(),
+            suggestion: nearest(name, self.entries.keys().map(String::as_str)).map(str::to_owned),
+            broken: entry.and_then(Entry::error).cloned(),
+        })
     }
 
     /// Every template, by name.
@@ -308,10 +286,7 @@ impl Files {
                     .filter(|(name, _)| wanted(name))
                     .map(|(name, text)| ((*name).to_owned(), Ok((*text).to_owned())))
                     .collect(),
-                names: embedded::TEMPLATES
-                    .iter()
-                    .map(|(name, _)| (*name).to_owned())
-                    .collect(),
+                names: embedded::TEMPLATES.iter().map(|(name, _)| (*name).to_owned()).collect(),
                 partials: embedded::PARTIALS
                     .iter()
                     .map(|(name, text)| ((*name).to_owned(), Arc::from(*text)))
@@ -325,10 +300,7 @@ impl Files {
                     .filter(|name| wanted(name))
                     .map(|name| {
                         let text = read_text(&folder.join(format!("{name}.yaml")));
-                        (
-                            name.clone(),
-                            text.map_err(|p| p.in_file(&format!("{name}.yaml"))),
-                        )
+                        (name.clone(), text.map_err(|p| p.in_file(&format!("{name}.yaml"))))
                     })
                     .collect();
                 Ok(Self {
@@ -346,13 +318,8 @@ impl Files {
 /// to: in a mounted ConfigMap every file is one.
 pub(crate) fn names(folder: &Path) -> Result<Vec<String>, CatalogError> {
     let unreadable = |error: io::Error| match error.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
-            CatalogError::Missing(folder.to_owned())
-        }
-        _ => CatalogError::Unreadable {
-            folder: folder.to_owned(),
-            error,
-        },
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => CatalogError::Missing(folder.to_owned()),
+        _ => CatalogError::Unreadable { folder: folder.to_owned(), error },
     };
     let mut names = Vec::new();
     for entry in fs::read_dir(folder).map_err(unreadable)? {
@@ -387,14 +354,10 @@ pub(crate) fn read_partials(folder: &Path) -> Result<Partials, CatalogError> {
 }
 
 pub(crate) fn read_text(path: &Path) -> Result<String, Problem> {
-    let unreadable =
-        |error: io::Error| Problem::new(Code::Unreadable, format!("cannot be read: {error}"));
+    let unreadable = |error: io::Error| Problem::new(Code::Unreadable, format!("cannot be read: {error}"));
     let size = fs::metadata(path).map_err(unreadable)?.len();
     if size > Limit::TemplateSize.max() as u64 {
-        return Err(Problem::limit(
-            Limit::TemplateSize,
-            format_args!("the file has {size} bytes"),
-        ));
+        return Err(Problem::limit(Limit::TemplateSize, format_args!("the file has {size} bytes")));
     }
     fs::read_to_string(path).map_err(|error| match error.kind() {
         io::ErrorKind::InvalidData => Problem::new(Code::Unreadable, "is not UTF-8 text"),

@@ -11,8 +11,7 @@ use std::sync::Arc;
 
 use handlebars::Template as Ast;
 use handlebars::template::{
-    BlockParam, DecoratorTemplate, HelperTemplate, Parameter as Arg, Subexpression,
-    TemplateElement as Element,
+    BlockParam, DecoratorTemplate, HelperTemplate, Parameter as Arg, Subexpression, TemplateElement as Element,
 };
 
 use super::expr::{Expr, Func, Path, Root, Step};
@@ -140,9 +139,7 @@ struct Lowered<'s> {
 impl<'s> Compiler<'s> {
     fn template(&mut self, ast: Ast, source: &Source<'_>, scope: &Scope<'s>) -> Ast {
         let mut out = Ast::new();
-        let Ast {
-            elements, mapping, ..
-        } = ast;
+        let Ast { elements, mapping, .. } = ast;
         for (index, element) in elements.into_iter().enumerate() {
             let at = mapping.get(index).map_or((1, 1), |m| (m.0, m.1));
             match self.element(element, at, source, scope, &mut out.elements) {
@@ -167,10 +164,7 @@ impl<'s> Compiler<'s> {
                     self.pieces.push(Piece {
                         address: text.as_ptr() as usize,
                         length: text.len(),
-                        origin: Origin {
-                            place: source.text_place(at, &text),
-                            indent: source.indent(),
-                        },
+                        origin: Origin { place: source.text_place(at, &text), indent: source.indent() },
                     });
                     out.push(Element::RawString(text));
                 }
@@ -194,12 +188,7 @@ impl<'s> Compiler<'s> {
         }
     }
 
-    fn hole(
-        &mut self,
-        mut helper: Box<HelperTemplate>,
-        place: Place,
-        scope: &Scope<'s>,
-    ) -> Result<Element, Problem> {
+    fn hole(&mut self, mut helper: Box<HelperTemplate>, place: Place, scope: &Scope<'s>) -> Result<Element, Problem> {
         let lowered = self.lower_call(&helper, scope)?;
         let text = describe(&helper);
         helper.name = Arg::Name(HOLE.to_owned());
@@ -217,17 +206,10 @@ impl<'s> Compiler<'s> {
             // Only `#each` opens a scope in the rewritten tree, so each `../` is one loop.
             match handlebars::Path::parse(&format!("@{up}index")) {
                 Ok(path) => args.push(Arg::Path(path)),
-                Err(error) => self
-                    .problems
-                    .push(Problem::new(Code::Syntax, error.to_string()).at(&place)),
+                Err(error) => self.problems.push(Problem::new(Code::Syntax, error.to_string()).at(&place)),
             }
         }
-        self.sites.push(Site {
-            expr,
-            loops,
-            place,
-            text,
-        });
+        self.sites.push(Site { expr, loops, place, text });
         args
     }
 
@@ -248,10 +230,7 @@ impl<'s> Compiler<'s> {
             .suggest(nearest(&name, ["if", "unless", "each", "with"])));
         }
         let ([argument], true) = (helper.params.as_slice(), helper.hash.is_empty()) else {
-            return Err(Problem::new(
-                Code::Syntax,
-                format!("`#{name}` takes exactly one argument"),
-            ));
+            return Err(Problem::new(Code::Syntax, format!("`#{name}` takes exactly one argument")));
         };
         let lowered = self.lower(argument, scope)?;
         let text = format!("#{name} {}", describe_arg(argument));
@@ -272,11 +251,8 @@ impl<'s> Compiler<'s> {
         };
         let finder = if name == "each" { ITEMS } else { COND };
         let args = self.site(lowered.expr, place, text, scope);
-        helper.params = vec![Arg::Subexpression(Subexpression::new(
-            Arg::Name(finder.to_owned()),
-            args,
-            HashMap::new(),
-        ))];
+        helper.params =
+            vec![Arg::Subexpression(Subexpression::new(Arg::Name(finder.to_owned()), args, HashMap::new()))];
         if name == "with" {
             // Names are resolved already: what is left of `#with` is its condition.
             helper.name = Arg::Name("if".to_owned());
@@ -290,13 +266,7 @@ impl<'s> Compiler<'s> {
     }
 
     /// The branch of an `{{else if}}` has no place of its own: it takes the block's.
-    fn chained(
-        &mut self,
-        mut ast: Ast,
-        at: (usize, usize),
-        source: &Source<'_>,
-        scope: &Scope<'s>,
-    ) -> Ast {
+    fn chained(&mut self, mut ast: Ast, at: (usize, usize), source: &Source<'_>, scope: &Scope<'s>) -> Ast {
         if ast.mapping.is_empty() && !ast.elements.is_empty() {
             let mut out = Ast::new();
             for element in ast.elements.drain(..) {
@@ -311,10 +281,7 @@ impl<'s> Compiler<'s> {
 
     fn list(&mut self, lowered: &Lowered<'s>, text: &str) -> Result<Typed<'s>, Problem> {
         let (Expr::Path(_), [list]) = (&lowered.expr, lowered.reads.as_slice()) else {
-            return Err(Problem::new(
-                Code::Block,
-                format!("`{text}`: name a parameter of type array"),
-            ));
+            return Err(Problem::new(Code::Block, format!("`{text}`: name a parameter of type array")));
         };
         if list.kind() != Kind::Array {
             return Err(refuse_block(text, list, "a parameter of type array"));
@@ -325,19 +292,12 @@ impl<'s> Compiler<'s> {
 
     fn subject(&mut self, lowered: &Lowered<'s>, text: &str) -> Result<Typed<'s>, Problem> {
         let (Expr::Path(_), [this]) = (&lowered.expr, lowered.reads.as_slice()) else {
-            return Err(Problem::new(
-                Code::Block,
-                format!("`{text}`: name a parameter"),
-            ));
+            return Err(Problem::new(Code::Block, format!("`{text}`: name a parameter")));
         };
         // Whether an item of a list is an object that is there is decided by the list.
         let item = this.in_loop() && this.kind() == Kind::Object;
         if !item && !matches!(this.kind(), Kind::Boolean | Kind::Enum | Kind::Array) {
-            return Err(refuse_block(
-                text,
-                this,
-                "one of type boolean, enum or array",
-            ));
+            return Err(refuse_block(text, this, "one of type boolean, enum or array"));
         }
         self.depend(this, text)?;
         Ok(this.clone())
@@ -346,11 +306,7 @@ impl<'s> Compiler<'s> {
     fn condition(&mut self, lowered: &Lowered<'s>, text: &str) -> Result<(), Problem> {
         for read in &lowered.reads {
             if !matches!(read.kind(), Kind::Boolean | Kind::Enum | Kind::Array) {
-                return Err(refuse_block(
-                    text,
-                    read,
-                    "parameters of type boolean, enum or array",
-                ));
+                return Err(refuse_block(text, read, "parameters of type boolean, enum or array"));
             }
             self.depend(read, text)?;
         }
@@ -365,16 +321,10 @@ impl<'s> Compiler<'s> {
             ));
         }
         let path = &read.path;
-        let outer = path
-            .steps
-            .iter()
-            .position(|step| matches!(step, Step::Loop(_)));
+        let outer = path.steps.iter().position(|step| matches!(step, Step::Loop(_)));
         self.depends.insert(match outer {
             // An item decides: then the whole list does.
-            Some(end) => Depends::Value(Path {
-                root: path.root,
-                steps: path.steps[..end].to_vec(),
-            }),
+            Some(end) => Depends::Value(Path { root: path.root, steps: path.steps[..end].to_vec() }),
             None if read.kind() == Kind::Array => Depends::Length(path.clone()),
             None => Depends::Value(path.clone()),
         });
@@ -392,10 +342,7 @@ impl<'s> Compiler<'s> {
         let name = match &partial.name {
             Arg::Name(_) | Arg::Path(_) => partial.name.as_name().unwrap_or_default().to_owned(),
             _ => {
-                return Err(Problem::new(
-                    Code::Syntax,
-                    "a partial is called by its name: `{{> name key=value}}`",
-                ));
+                return Err(Problem::new(Code::Syntax, "a partial is called by its name: `{{> name key=value}}`"));
             }
         };
         if !partial.params.is_empty() {
@@ -406,10 +353,8 @@ impl<'s> Compiler<'s> {
         }
         let partials = self.partials;
         let Some(text) = partials.get(&name) else {
-            return Err(
-                Problem::new(Code::UnknownName, format!("there is no partial `{name}`"))
-                    .suggest(nearest(&name, partials.keys().map(String::as_str))),
-            );
+            return Err(Problem::new(Code::UnknownName, format!("there is no partial `{name}`"))
+                .suggest(nearest(&name, partials.keys().map(String::as_str))));
         };
         self.guard(&name, text.len())?;
         let mut names = Vec::new();
@@ -445,19 +390,12 @@ impl<'s> Compiler<'s> {
         }
         self.inlined += size;
         if self.inlined > Limit::RenderedSize.max() {
-            return Err(Problem::limit(
-                Limit::RenderedSize,
-                "partials add up to too much",
-            ));
+            return Err(Problem::limit(Limit::RenderedSize, "partials add up to too much"));
         }
         Ok(())
     }
 
-    fn lower_call(
-        &mut self,
-        call: &HelperTemplate,
-        scope: &Scope<'s>,
-    ) -> Result<Lowered<'s>, Problem> {
+    fn lower_call(&mut self, call: &HelperTemplate, scope: &Scope<'s>) -> Result<Lowered<'s>, Problem> {
         if call.params.is_empty() && call.hash.is_empty() {
             return self.lower(&call.name, scope);
         }
@@ -466,10 +404,7 @@ impl<'s> Compiler<'s> {
             let names = Func::NAMES.map(|(name, _)| name);
             return Err(Problem::new(
                 Code::UnknownName,
-                format!(
-                    "there is no helper `{name}`: there are {}",
-                    names.join(", ")
-                ),
+                format!("there is no helper `{name}`: there are {}", names.join(", ")),
             )
             .suggest(nearest(name, names)));
         };
@@ -480,10 +415,7 @@ impl<'s> Compiler<'s> {
                 (2, 2) => "two arguments".to_owned(),
                 (least, most) => format!("{least} to {most} arguments"),
             };
-            return Err(Problem::new(
-                Code::Syntax,
-                format!("`{name}` takes {arguments}"),
-            ));
+            return Err(Problem::new(Code::Syntax, format!("`{name}` takes {arguments}")));
         }
         let mut args = Vec::with_capacity(call.params.len());
         let mut reads = Vec::new();
@@ -492,18 +424,12 @@ impl<'s> Compiler<'s> {
             args.push(lowered.expr);
             reads.extend(lowered.reads);
         }
-        Ok(Lowered {
-            expr: Expr::Call(func, args),
-            reads,
-        })
+        Ok(Lowered { expr: Expr::Call(func, args), reads })
     }
 
     fn lower(&mut self, arg: &Arg, scope: &Scope<'s>) -> Result<Lowered<'s>, Problem> {
         match arg {
-            Arg::Literal(value) => Ok(Lowered {
-                expr: Expr::Literal(value.clone()),
-                reads: Vec::new(),
-            }),
+            Arg::Literal(value) => Ok(Lowered { expr: Expr::Literal(value.clone()), reads: Vec::new() }),
             Arg::Subexpression(inner) => match inner.as_element() {
                 Element::Expression(call) => self.lower_call(call, scope),
                 _ => Err(Problem::new(Code::Syntax, "expected an expression")),
@@ -511,26 +437,17 @@ impl<'s> Compiler<'s> {
             Arg::Name(_) | Arg::Path(_) => {
                 let raw = arg.as_name().unwrap_or_default();
                 if Func::named(raw).is_some() {
-                    return Err(Problem::new(
-                        Code::Syntax,
-                        format!("the helper `{raw}` needs arguments"),
-                    ));
+                    return Err(Problem::new(Code::Syntax, format!("the helper `{raw}` needs arguments")));
                 }
                 match scope.lookup(raw)? {
                     Binding::Path(typed) => {
                         self.note_use(&typed.path);
-                        Ok(Lowered {
-                            expr: Expr::Path(typed.path.clone()),
-                            reads: vec![typed],
-                        })
+                        Ok(Lowered { expr: Expr::Path(typed.path.clone()), reads: vec![typed] })
                     }
                     Binding::Value(expr, reads) => Ok(Lowered { expr, reads }),
                 }
             }
-            _ => Err(Problem::new(
-                Code::Syntax,
-                "expected a name, a literal or a helper call",
-            )),
+            _ => Err(Problem::new(Code::Syntax, "expected a name, a literal or a helper call")),
         }
     }
 

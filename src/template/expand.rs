@@ -8,8 +8,8 @@
 use std::sync::{LazyLock, Mutex, PoisonError};
 
 use handlebars::{
-    Context, Handlebars, Helper, HelperDef, HelperResult, Output, RenderContext, RenderErrorReason,
-    Renderable, ScopedJson,
+    Context, Handlebars, Helper, HelperDef, HelperResult, Output, RenderContext, RenderErrorReason, Renderable,
+    ScopedJson,
 };
 use ring::rand::{SecureRandom, SystemRandom};
 use serde_json::Value;
@@ -56,22 +56,16 @@ impl Token {
         let random = SystemRandom::new();
         for _ in 0..16 {
             let mut bytes = [0u8; 12];
-            random
-                .fill(&mut bytes)
-                .map_err(|_| Problem::new(Code::Hole, "the system gives no random numbers"))?;
+            random.fill(&mut bytes).map_err(|_| Problem::new(Code::Hole, "the system gives no random numbers"))?;
             // One `1`, then digits from 2 to 9: a match can begin at one place only, whatever
             // digit stands before it.
-            let prefix: String = std::iter::once('1')
-                .chain(bytes.iter().map(|byte| char::from(b'2' + byte % 8)))
-                .collect();
+            let prefix: String =
+                std::iter::once('1').chain(bytes.iter().map(|byte| char::from(b'2' + byte % 8))).collect();
             if !texts.clone().any(|text| text.contains(&prefix)) {
                 return Ok(Self { prefix });
             }
         }
-        Err(Problem::new(
-            Code::Hole,
-            "the template's text holds every token that was tried",
-        ))
+        Err(Problem::new(Code::Hole, "the template's text holds every token that was tried"))
     }
 
     fn write(&self, number: usize) -> String {
@@ -87,18 +81,9 @@ impl Token {
 }
 
 /// Evaluates the blocks. With `trace`, also notes where each piece of the text came from.
-pub(crate) fn expand(
-    compiled: &Compiled,
-    data: &Data<'_>,
-    trace: bool,
-) -> Result<Expanded, Problem> {
+pub(crate) fn expand(compiled: &Compiled, data: &Data<'_>, trace: bool) -> Result<Expanded, Problem> {
     let token = Token::new(raw_texts(&compiled.ast).iter().copied())?;
-    let state = State {
-        sites: &compiled.sites,
-        data,
-        token: &token,
-        record: Mutex::default(),
-    };
+    let state = State { sites: &compiled.sites, data, token: &token, record: Mutex::default() };
     let mut out = Text {
         buffer: String::with_capacity(4096),
         pieces: trace.then_some(compiled.pieces.as_slice()),
@@ -114,46 +99,26 @@ pub(crate) fn expand(
         // Everything in the context lives as long as the tree that is walked.
         compiled.ast.render(&STRICT, &context, &mut rc, &mut out)
     };
-    let record = state
-        .record
-        .into_inner()
-        .unwrap_or_else(PoisonError::into_inner);
+    let record = state.record.into_inner().unwrap_or_else(PoisonError::into_inner);
     if let Some(problem) = record.problem {
         return Err(problem);
     }
     if out.full {
-        return Err(Problem::limit(
-            Limit::RenderedSize,
-            "the rendered text is too large",
-        ));
+        return Err(Problem::limit(Limit::RenderedSize, "the rendered text is too large"));
     }
     if let Err(error) = result {
         return Err(Problem::new(Code::Syntax, error.reason().to_string()));
     }
     let text = guard(&out.buffer, &token);
-    Ok(Expanded {
-        text,
-        holes: record.holes,
-        token,
-        origin: out.origin,
-    })
+    Ok(Expanded { text, holes: record.holes, token, origin: out.origin })
 }
 
 impl Expanded {
     /// The template's place for a line and column of the text, both from 1.
     pub(crate) fn place(&self, line: usize, column: usize) -> Option<Place> {
-        let start: usize = self
-            .text
-            .split_inclusive('\n')
-            .take(line.saturating_sub(1))
-            .map(str::len)
-            .sum();
+        let start: usize = self.text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
         let rest = self.text.get(start..)?;
-        let offset = start
-            + rest
-                .char_indices()
-                .nth(column.saturating_sub(1))
-                .map_or(0, |(offset, _)| offset);
+        let offset = start + rest.char_indices().nth(column.saturating_sub(1)).map_or(0, |(offset, _)| offset);
         // Guard letters were put in afterwards.
         let offset = offset - self.guards_before(offset);
         let index = self.origin.partition_point(|(from, _)| *from <= offset);
@@ -165,15 +130,9 @@ impl Expanded {
             Some(last) => Place {
                 file: place.file.clone(),
                 line: place.line + lines,
-                column: (passed[last + 1..].chars().count() + 1)
-                    .saturating_sub(*indent)
-                    .max(1),
+                column: (passed[last + 1..].chars().count() + 1).saturating_sub(*indent).max(1),
             },
-            None => Place {
-                file: place.file.clone(),
-                line: place.line,
-                column: place.column + passed.chars().count(),
-            },
+            None => Place { file: place.file.clone(), line: place.line, column: place.column + passed.chars().count() },
         })
     }
 
@@ -182,9 +141,7 @@ impl Expanded {
         let start = self.text.find(&self.token.write(hole))?;
         let line_start = self.text[..start].rfind('\n').map_or(0, |index| index + 1);
         let before = &self.text[line_start..start];
-        let word = before
-            .rfind([' ', '\t', ',', '[', '{'])
-            .map_or(0, |index| index + 1);
+        let word = before.rfind([' ', '\t', ',', '[', '{']).map_or(0, |index| index + 1);
         Some((&before[..word], &before[word..]))
     }
 
@@ -206,9 +163,7 @@ impl Expanded {
 
     fn is_guarded(&self, start: usize) -> bool {
         let bytes = self.text.as_bytes();
-        start > 0
-            && bytes.get(start - 1) == Some(&GUARD)
-            && bytes.get(start + TOKEN) == Some(&GUARD)
+        start > 0 && bytes.get(start - 1) == Some(&GUARD) && bytes.get(start + TOKEN) == Some(&GUARD)
     }
 
     fn without_guards(&self) -> String {
@@ -238,13 +193,8 @@ fn guard(text: &str, token: &Token) -> String {
         let (passed, after) = rest.split_at(start);
         let (digits, after) = after.split_at(TOKEN);
         before = passed.chars().next_back().or(before);
-        let alone = matches!(
-            before,
-            None | Some(' ' | '\t' | '\n' | '\r' | '[' | '{' | ',')
-        ) && matches!(
-            after.chars().next(),
-            None | Some(' ' | '\t' | '\n' | '\r' | ']' | '}' | ',')
-        );
+        let alone = matches!(before, None | Some(' ' | '\t' | '\n' | '\r' | '[' | '{' | ','))
+            && matches!(after.chars().next(), None | Some(' ' | '\t' | '\n' | '\r' | ']' | '}' | ','));
         out.push_str(passed);
         if alone {
             out.push_str(digits);
@@ -305,10 +255,7 @@ struct State<'a> {
 impl State<'_> {
     fn site(&self, helper: &Helper<'_>) -> Result<(usize, &Site, Vec<usize>), HbError> {
         let number = |index: usize| {
-            helper
-                .param(index)
-                .and_then(|param| param.value().as_u64())
-                .and_then(|number| usize::try_from(number).ok())
+            helper.param(index).and_then(|param| param.value().as_u64()).and_then(|number| usize::try_from(number).ok())
         };
         let found = number(0).and_then(|index| Some((index, self.sites.get(index)?)));
         let Some((index, site)) = found else {
@@ -353,9 +300,7 @@ impl HelperDef for HoleHelper<'_> {
             record.holes.len() - 1
         };
         if number >= Limit::Holes.max() {
-            return Err(self
-                .0
-                .fail(Problem::limit(Limit::Holes, "too many holes"), site));
+            return Err(self.0.fail(Problem::limit(Limit::Holes, "too many holes"), site));
         }
         rc.set_content_produced(true);
         rc.set_trailing_newline(false);
@@ -402,9 +347,7 @@ impl HelperDef for ItemsHelper<'_> {
         };
         if iterations > Limit::LoopIterations.max() {
             let what = format!("`{}`: all `#each` together run too often", site.text);
-            return Err(self
-                .0
-                .fail(Problem::limit(Limit::LoopIterations, what), site));
+            return Err(self.0.fail(Problem::limit(Limit::LoopIterations, what), site));
         }
         Ok(ScopedJson::Derived(Value::Array(vec![Value::Null; length])))
     }

@@ -88,10 +88,7 @@ impl Func {
     ];
 
     pub(crate) fn named(name: &str) -> Option<Self> {
-        Self::NAMES
-            .iter()
-            .find(|(known, _)| *known == name)
-            .map(|(_, func)| *func)
+        Self::NAMES.iter().find(|(known, _)| *known == name).map(|(_, func)| *func)
     }
 
     /// How many arguments it takes, least and most.
@@ -126,11 +123,7 @@ impl Data<'_> {
             Root::JobName => &self.job_name,
             Root::CallbackUrl => &self.callback_url,
             Root::Params | Root::Settings => {
-                let map = if path.root == Root::Params {
-                    self.params
-                } else {
-                    self.settings
-                };
+                let map = if path.root == Root::Params { self.params } else { self.settings };
                 let Some(Step::Field(name)) = steps.next() else {
                     return None;
                 };
@@ -161,22 +154,14 @@ impl Data<'_> {
             Expr::Index(depth) => Some(Cow::Owned(at(depth).into())),
             Expr::First(depth) => Some(Cow::Owned((at(depth) == 0).into())),
             Expr::Last(depth, list) => {
-                let length = self
-                    .get(list, loops)
-                    .and_then(Value::as_array)
-                    .map_or(0, Vec::len);
+                let length = self.get(list, loops).and_then(Value::as_array).map_or(0, Vec::len);
                 Some(Cow::Owned((at(depth) + 1 == length).into()))
             }
             Expr::Call(func, args) => self.call(*func, args, loops)?,
         })
     }
 
-    fn call<'d>(
-        &'d self,
-        func: Func,
-        args: &'d [Expr],
-        loops: &[usize],
-    ) -> Result<Given<'d>, String> {
+    fn call<'d>(&'d self, func: Func, args: &'d [Expr], loops: &[usize]) -> Result<Given<'d>, String> {
         let arg = |index: usize| match args.get(index) {
             Some(expr) => self.eval(expr, loops),
             None => Ok(None),
@@ -193,12 +178,7 @@ impl Data<'_> {
                 Some(value) => given(slug(&text(value))?.into()),
                 None => Ok(None),
             },
-            Func::Json => given(
-                arg(0)?
-                    .map_or(Value::Null, Cow::into_owned)
-                    .to_string()
-                    .into(),
-            ),
+            Func::Json => given(arg(0)?.map_or(Value::Null, Cow::into_owned).to_string().into()),
             Func::Shell => Ok(arg(0)?.map(|v| Cow::Owned(shell(&v).into()))),
             Func::Eq => given((arg(0)? == arg(1)?).into()),
             Func::Ne => given((arg(0)? != arg(1)?).into()),
@@ -293,74 +273,40 @@ mod tests {
             callback_url: Value::Null,
         };
         let expr = Expr::Call(func, args.into_iter().map(Expr::Literal).collect());
-        data.eval(&expr, &[])
-            .map(|given| given.map(Cow::into_owned))
+        data.eval(&expr, &[]).map(|given| given.map(Cow::into_owned))
     }
 
     #[test]
     fn slug_gives_a_name_or_says_why_not() {
-        assert_eq!(
-            call(Func::Slug, vec![json!("Üben & Co. 7")]),
-            Ok(Some(json!("ben-co-7")))
-        );
-        assert_eq!(
-            call(Func::Slug, vec![json!("a".repeat(80))]),
-            Ok(Some(json!("a".repeat(52))))
-        );
+        assert_eq!(call(Func::Slug, vec![json!("Üben & Co. 7")]), Ok(Some(json!("ben-co-7"))));
+        assert_eq!(call(Func::Slug, vec![json!("a".repeat(80))]), Ok(Some(json!("a".repeat(52)))));
         assert!(call(Func::Slug, vec![json!("…")]).is_err());
     }
 
     #[test]
     fn shell_quotes_so_that_nothing_is_expanded() {
-        assert_eq!(
-            call(Func::Shell, vec![json!("a'b $(c)")]),
-            Ok(Some(json!(r"'a'\''b $(c)'")))
-        );
-        assert_eq!(
-            call(Func::Shell, vec![json!(["a", "b c"])]),
-            Ok(Some(json!("'a' 'b c'")))
-        );
+        assert_eq!(call(Func::Shell, vec![json!("a'b $(c)")]), Ok(Some(json!(r"'a'\''b $(c)'"))));
+        assert_eq!(call(Func::Shell, vec![json!(["a", "b c"])]), Ok(Some(json!("'a' 'b c'"))));
     }
 
     #[test]
     fn comparison_is_of_like_with_like() {
-        assert_eq!(
-            call(Func::Lt, vec![json!(2), json!(10)]),
-            Ok(Some(json!(true)))
-        );
-        assert_eq!(
-            call(Func::Gt, vec![json!("b"), json!("a")]),
-            Ok(Some(json!(true)))
-        );
+        assert_eq!(call(Func::Lt, vec![json!(2), json!(10)]), Ok(Some(json!(true))));
+        assert_eq!(call(Func::Gt, vec![json!("b"), json!("a")]), Ok(Some(json!(true))));
         assert!(call(Func::Lt, vec![json!(2), json!("10")]).is_err());
-        assert_eq!(
-            call(Func::Eq, vec![json!("a"), json!("a")]),
-            Ok(Some(json!(true)))
-        );
+        assert_eq!(call(Func::Eq, vec![json!("a"), json!("a")]), Ok(Some(json!(true))));
     }
 
     #[test]
     fn default_is_for_what_is_not_there() {
-        assert_eq!(
-            call(Func::Default, vec![json!(null), json!("x")]),
-            Ok(Some(json!("x")))
-        );
-        assert_eq!(
-            call(Func::Default, vec![json!(""), json!("x")]),
-            Ok(Some(json!("")))
-        );
+        assert_eq!(call(Func::Default, vec![json!(null), json!("x")]), Ok(Some(json!("x"))));
+        assert_eq!(call(Func::Default, vec![json!(""), json!("x")]), Ok(Some(json!(""))));
     }
 
     #[test]
     fn logic_stops_where_it_is_decided() {
-        assert_eq!(
-            call(Func::And, vec![json!(true), json!(0)]),
-            Ok(Some(json!(false)))
-        );
-        assert_eq!(
-            call(Func::Or, vec![json!(""), json!([1])]),
-            Ok(Some(json!(true)))
-        );
+        assert_eq!(call(Func::And, vec![json!(true), json!(0)]), Ok(Some(json!(false))));
+        assert_eq!(call(Func::Or, vec![json!(""), json!([1])]), Ok(Some(json!(true))));
         assert_eq!(call(Func::Not, vec![json!([])]), Ok(Some(json!(true))));
     }
 }

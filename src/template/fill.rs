@@ -64,43 +64,30 @@ impl Shape {
         if let Some((hole, what)) = misplaced(expanded, |hole| !seen[hole]) {
             return Err(ShapeError::Hole(hole, what));
         }
-        Ok(Self {
-            node,
-            holes: expanded.holes.clone(),
-        })
+        Ok(Self { node, holes: expanded.holes.clone() })
     }
 
     /// Puts the values in.
     pub(crate) fn fill(&self, sites: &[Site], data: &Data<'_>) -> Result<Value, Problem> {
-        let filler = Filler {
-            shape: self,
-            sites,
-            data,
-            size: Cell::new(0),
-        };
+        let filler = Filler { shape: self, sites, data, size: Cell::new(0) };
         Ok(filler.node(&self.node)?.unwrap_or_default())
     }
 }
 
 /// A hole that is part of a tag, an anchor or an alias.
-fn misplaced(
-    expanded: &Expanded,
-    suspect: impl Fn(usize) -> bool,
-) -> Option<(usize, &'static str)> {
-    (0..expanded.holes.len())
-        .filter(|hole| suspect(*hole))
-        .find_map(|hole| {
-            let (before, word) = expanded.word_with(hole)?;
-            if before.trim_start().starts_with('#') || before.contains(" #") {
-                return None; // In a comment.
-            }
-            match word.bytes().next()? {
-                b'&' => Some((hole, "an anchor")),
-                b'*' => Some((hole, "an alias")),
-                b'!' => Some((hole, "a tag")),
-                _ => None,
-            }
-        })
+fn misplaced(expanded: &Expanded, suspect: impl Fn(usize) -> bool) -> Option<(usize, &'static str)> {
+    (0..expanded.holes.len()).filter(|hole| suspect(*hole)).find_map(|hole| {
+        let (before, word) = expanded.word_with(hole)?;
+        if before.trim_start().starts_with('#') || before.contains(" #") {
+            return None; // In a comment.
+        }
+        match word.bytes().next()? {
+            b'&' => Some((hole, "an anchor")),
+            b'*' => Some((hole, "an alias")),
+            b'!' => Some((hole, "a tag")),
+            _ => None,
+        }
+    })
 }
 
 fn mark(value: Value, token: &Token, seen: &mut [bool]) -> Result<Node, ShapeError> {
@@ -120,10 +107,7 @@ fn mark(value: Value, token: &Token, seen: &mut [bool]) -> Result<Node, ShapeErr
             None => Node::Whole(value),
         },
         Value::Array(items) => {
-            let nodes = items
-                .into_iter()
-                .map(|item| mark(item, token, seen))
-                .collect::<Result<Vec<_>, _>>()?;
+            let nodes = items.into_iter().map(|item| mark(item, token, seen)).collect::<Result<Vec<_>, _>>()?;
             if nodes.iter().all(|node| matches!(node, Node::Whole(_))) {
                 Node::Whole(nodes.into_iter().filter_map(whole).collect())
             } else {
@@ -139,9 +123,7 @@ fn mark(value: Value, token: &Token, seen: &mut [bool]) -> Result<Node, ShapeErr
                 nodes.push((key, mark(value, token, seen)?));
             }
             if nodes.iter().all(|(_, node)| matches!(node, Node::Whole(_))) {
-                let whole = nodes
-                    .into_iter()
-                    .filter_map(|(k, node)| Some((k, whole(node)?)));
+                let whole = nodes.into_iter().filter_map(|(k, node)| Some((k, whole(node)?)));
                 Node::Whole(Value::Object(whole.collect()))
             } else {
                 Node::Map(nodes)
@@ -259,9 +241,7 @@ impl Filler<'_> {
         let site = self.site(hole);
         self.data
             .eval(&site.expr, &self.shape.holes[hole].loops)
-            .map_err(|message| {
-                Problem::new(Code::Hole, format!("`{}`: {message}", site.text)).at(&site.place)
-            })
+            .map_err(|message| Problem::new(Code::Hole, format!("`{}`: {message}", site.text)).at(&site.place))
     }
 
     fn count(&self, bytes: usize, hole: usize) -> Result<(), Problem> {
@@ -280,11 +260,6 @@ pub(crate) fn weight(value: &Value) -> usize {
         Value::Null | Value::Bool(_) | Value::Number(_) => 8,
         Value::String(text) => text.len() + 2,
         Value::Array(items) => items.iter().map(weight).sum::<usize>() + items.len() + 2,
-        Value::Object(map) => {
-            map.iter()
-                .map(|(k, v)| k.len() + 4 + weight(v))
-                .sum::<usize>()
-                + 2
-        }
+        Value::Object(map) => map.iter().map(|(k, v)| k.len() + 4 + weight(v)).sum::<usize>() + 2,
     }
 }

@@ -77,19 +77,11 @@ impl Parts<'_> {
             problem.column = error.column;
             vec![problem]
         })?;
-        interpret(value).map_err(|problems| {
-            problems
-                .into_iter()
-                .map(|problem| self.place(problem))
-                .collect()
-        })
+        interpret(value).map_err(|problems| problems.into_iter().map(|problem| self.place(problem)).collect())
     }
 
     fn place(&self, mut problem: Problem) -> Problem {
-        let place = problem
-            .path
-            .as_deref()
-            .and_then(|path| locate(self.head, path));
+        let place = problem.path.as_deref().and_then(|path| locate(self.head, path));
         problem.line = Some(match place {
             Some((line, _)) => line + self.head_line - 1,
             None => self.head_line,
@@ -130,13 +122,9 @@ fn interpret(value: Value) -> Result<FrontMatter, Vec<Problem>> {
     };
     let examples = examples(map.remove("examples"), &mut problems);
     match (parameters, settings) {
-        (Ok(parameters), Ok(settings)) if problems.is_empty() => Ok(FrontMatter {
-            title,
-            description,
-            parameters,
-            settings,
-            examples,
-        }),
+        (Ok(parameters), Ok(settings)) if problems.is_empty() => {
+            Ok(FrontMatter { title, description, parameters, settings, examples })
+        }
         (parameters, settings) => {
             problems.extend(parameters.err().into_iter().flatten());
             problems.extend(settings.err().into_iter().flatten());
@@ -156,18 +144,12 @@ fn text(map: &mut Map<String, Value>, key: &str, problems: &mut Vec<Problem>) ->
     }
 }
 
-fn examples(
-    value: Option<Value>,
-    problems: &mut Vec<Problem>,
-) -> BTreeMap<String, Map<String, Value>> {
+fn examples(value: Option<Value>, problems: &mut Vec<Problem>) -> BTreeMap<String, Map<String, Value>> {
     let map = match value {
         None | Some(Value::Null) => return BTreeMap::new(),
         Some(Value::Object(map)) => map,
         Some(_) => {
-            problems.push(front(
-                "examples",
-                "must map each example's name to its parameters",
-            ));
+            problems.push(front("examples", "must map each example's name to its parameters"));
             return BTreeMap::new();
         }
     };
@@ -176,10 +158,7 @@ fn examples(
         let path = format!("examples.{name}");
         // The name becomes a file's name among the golden manifests.
         if !is_name(&name) {
-            problems.push(front(
-                &path,
-                "an example's name has letters, digits, `_` and `-`, beginning with a letter",
-            ));
+            problems.push(front(&path, "an example's name has letters, digits, `_` and `-`, beginning with a letter"));
         }
         match parameters {
             Value::Object(parameters) => {

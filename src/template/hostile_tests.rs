@@ -149,42 +149,22 @@ struct Given {
 }
 
 fn given() -> impl Strategy<Value = Given> {
-    (
-        text(),
-        text(),
-        proptest::collection::vec(text(), 0..4),
-        json_value(),
-        any::<bool>(),
-    )
-        .prop_map(|(a, b, list, any, flag)| Given {
-            a,
-            b,
-            list,
-            any,
-            flag,
-        })
+    (text(), text(), proptest::collection::vec(text(), 0..4), json_value(), any::<bool>())
+        .prop_map(|(a, b, list, any, flag)| Given { a, b, list, any, flag })
 }
 
 fn has_nul(value: &Value) -> bool {
     match value {
         Value::String(text) => text.contains('\0'),
         Value::Array(items) => items.iter().any(has_nul),
-        Value::Object(map) => map
-            .iter()
-            .any(|(key, value)| key.contains('\0') || has_nul(value)),
+        Value::Object(map) => map.iter().any(|(key, value)| key.contains('\0') || has_nul(value)),
         _ => false,
     }
 }
 
 impl Given {
     fn parameters(&self) -> Map<String, Value> {
-        let Self {
-            a,
-            b,
-            list,
-            any,
-            flag,
-        } = self;
+        let Self { a, b, list, any, flag } = self;
         Map::from_iter([
             ("a".to_owned(), json!(a)),
             ("b".to_owned(), json!(b)),
@@ -196,26 +176,15 @@ impl Given {
 
     /// The manifest, made without any text being parsed.
     fn manifest(&self) -> Value {
-        let Self {
-            a,
-            b,
-            list,
-            any,
-            flag,
-        } = self;
+        let Self { a, b, list, any, flag } = self;
         let numbered = list.iter().enumerate();
-        let mut env: Vec<Value> = numbered
-            .map(|(index, value)| json!({"name": format!("N{index}"), "value": value}))
-            .collect();
+        let mut env: Vec<Value> =
+            numbered.map(|(index, value)| json!({"name": format!("N{index}"), "value": value})).collect();
         if *flag {
             env.push(json!({"name": "FLAG", "value": format!("x {a}")}));
         }
         // An empty block leaves the field without a value.
-        let env = if env.is_empty() {
-            Value::Null
-        } else {
-            Value::Array(env)
-        };
+        let env = if env.is_empty() { Value::Null } else { Value::Array(env) };
         json!({
             "apiVersion": "batch/v1",
             "kind": "Job",
@@ -260,11 +229,7 @@ fn renders_exactly(template: &Template, given: &Given) -> Result<(), TestCaseErr
 
 fn run(cases: u32) {
     let template = load(TEMPLATE);
-    let config = Config {
-        cases,
-        failure_persistence: None,
-        ..Config::default()
-    };
+    let config = Config { cases, failure_persistence: None, ..Config::default() };
     let tested = TestRunner::new(config).run(&given(), |given| renders_exactly(&template, &given));
     tested.unwrap_or_else(|error| panic!("{error}"));
 }
@@ -279,9 +244,7 @@ fn no_value_changes_a_manifests_shape() {
 #[ignore = "a long run"]
 fn no_value_changes_a_manifests_shape_in_a_long_run() {
     let cases = std::env::var("JOBWRIGHT_TEST_RENDERS").map(|text| text.parse());
-    run(cases
-        .unwrap_or(Ok(1_000_000))
-        .expect("JOBWRIGHT_TEST_RENDERS is a number"));
+    run(cases.unwrap_or(Ok(1_000_000)).expect("JOBWRIGHT_TEST_RENDERS is a number"));
 }
 
 /// Pieces that template texts are made of, whole and broken.

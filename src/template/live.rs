@@ -44,10 +44,7 @@ impl LiveCatalog {
     pub fn start(source: TemplateSource, settings: Settings) -> Result<Self, CatalogError> {
         let TemplateSource::Folder(folder) = &source else {
             let (_, snapshots) = watch::channel(Arc::new(Catalog::load(&source, &settings)?));
-            return Ok(Self {
-                snapshots,
-                stop: None,
-            });
+            return Ok(Self { snapshots, stop: None });
         };
         let (sender, receiver) = mpsc::channel();
         let mut watches = Watches::new(folder.clone(), sender.clone());
@@ -57,27 +54,14 @@ impl LiveCatalog {
         }
         let (publish, snapshots) = watch::channel(Arc::new(Catalog::load(&source, &settings)?));
         let Some(watches) = watches else {
-            return Ok(Self {
-                snapshots,
-                stop: None,
-            });
+            return Ok(Self { snapshots, stop: None });
         };
-        let follower = Follower {
-            source,
-            settings,
-            watches,
-            publish,
-        };
-        let spawned = thread::Builder::new()
-            .name("templates".to_owned())
-            .spawn(move || follower.run(&receiver));
+        let follower = Follower { source, settings, watches, publish };
+        let spawned = thread::Builder::new().name("templates".to_owned()).spawn(move || follower.run(&receiver));
         if let Err(error) = spawned {
             tracing::warn!(%error, "templates are not reloaded: no thread to watch their folder");
         }
-        Ok(Self {
-            snapshots,
-            stop: Some(sender),
-        })
+        Ok(Self { snapshots, stop: Some(sender) })
     }
 
     /// The catalog as it is now.
@@ -171,11 +155,7 @@ impl Watches {
             }
         };
         match notify::recommended_watcher(handler) {
-            Ok(watcher) => Some(Self {
-                folder,
-                watcher,
-                watched: Vec::new(),
-            }),
+            Ok(watcher) => Some(Self { folder, watcher, watched: Vec::new() }),
             Err(error) => {
                 tracing::warn!(%error, "templates are not reloaded: cannot watch their folder");
                 None
@@ -191,13 +171,10 @@ impl Watches {
         }
         let mut paths = vec![self.folder.clone(), self.folder.join("partials")];
         // The link itself, or the folder when it is replaced, changes in the folder around it.
-        let parent = self
-            .folder
-            .parent()
-            .map(|parent| match parent.as_os_str().is_empty() {
-                true => PathBuf::from("."),
-                false => parent.to_owned(),
-            });
+        let parent = self.folder.parent().map(|parent| match parent.as_os_str().is_empty() {
+            true => PathBuf::from("."),
+            false => parent.to_owned(),
+        });
         paths.extend(parent.filter(|_| is_link(&self.folder) || !self.folder.is_dir()));
         for path in paths.into_iter().filter(|path| path.is_dir()) {
             match self.watcher.watch(&path, RecursiveMode::NonRecursive) {

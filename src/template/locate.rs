@@ -11,21 +11,9 @@ pub(crate) fn locate(text: &str, path: &str) -> Option<(usize, usize)> {
     for event in Parser::new_from_str(text) {
         let Ok((event, span)) = event else { break };
         let here = (span.start.line(), span.start.col() + 1);
-        let is_node = matches!(
-            event,
-            Event::Scalar(..)
-                | Event::Alias(_)
-                | Event::SequenceStart(..)
-                | Event::MappingStart(..)
-        );
-        let is_key = matches!(
-            stack.last(),
-            Some(Frame {
-                key_next: true,
-                list: false,
-                ..
-            })
-        );
+        let is_node =
+            matches!(event, Event::Scalar(..) | Event::Alias(_) | Event::SequenceStart(..) | Event::MappingStart(..));
+        let is_key = matches!(stack.last(), Some(Frame { key_next: true, list: false, .. }));
         if is_node && is_key {
             if let (Some(frame), Event::Scalar(key, ..)) = (stack.last_mut(), &event) {
                 frame.token = key.to_string();
@@ -59,12 +47,7 @@ struct Frame {
 
 impl Frame {
     fn new(list: bool) -> Self {
-        Self {
-            list,
-            key_next: true,
-            index: 0,
-            token: String::new(),
-        }
+        Self { list, key_next: true, index: 0, token: String::new() }
     }
 }
 
@@ -75,18 +58,9 @@ fn toggle(stack: &mut [Frame]) {
     }
 }
 
-fn note(
-    stack: &[Frame],
-    wanted: &[String],
-    here: (usize, usize),
-    best: &mut Option<(usize, (usize, usize))>,
-) {
+fn note(stack: &[Frame], wanted: &[String], here: (usize, usize), best: &mut Option<(usize, (usize, usize))>) {
     let depth = stack.len();
-    let is_prefix = depth <= wanted.len()
-        && stack
-            .iter()
-            .zip(wanted)
-            .all(|(frame, token)| &frame.token == token);
+    let is_prefix = depth <= wanted.len() && stack.iter().zip(wanted).all(|(frame, token)| &frame.token == token);
     if is_prefix && best.is_none_or(|(found, _)| depth > found) {
         *best = Some((depth, here));
     }

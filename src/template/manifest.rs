@@ -10,9 +10,7 @@ use std::fmt;
 
 use k8s_openapi::api::batch::v1::Job;
 use serde::Deserialize as _;
-use serde::de::{
-    DeserializeSeed, Deserializer, Error as _, IntoDeserializer, MapAccess, SeqAccess, Visitor,
-};
+use serde::de::{DeserializeSeed, Deserializer, Error as _, IntoDeserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
 use super::locate::push_key;
@@ -71,10 +69,7 @@ fn check_kind(manifest: &Value) -> Result<(), Problem> {
     let Value::Object(map) = manifest else {
         return Err(Problem::new(
             Code::Kind,
-            format!(
-                "expected a Job of `apiVersion: batch/v1`, found {}",
-                kind_of(manifest)
-            ),
+            format!("expected a Job of `apiVersion: batch/v1`, found {}", kind_of(manifest)),
         ));
     };
     for (field, wanted) in [("apiVersion", "batch/v1"), ("kind", "Job")] {
@@ -143,10 +138,7 @@ impl serde::de::Error for Wrong {
             U::Map => "a mapping",
             _ => "nothing",
         };
-        Self(format!(
-            "expected {}, found {found}",
-            in_words(&expected.to_string())
-        ))
+        Self(format!("expected {}, found {found}", in_words(&expected.to_string())))
     }
 
     fn invalid_value(_: serde::de::Unexpected<'_>, expected: &dyn serde::de::Expected) -> Self {
@@ -207,12 +199,7 @@ struct At<'de, 'p> {
 
 impl<'de, 'p> At<'de, 'p> {
     fn root(value: &'de Value, log: &'p Log) -> Self {
-        Self {
-            value,
-            way: &Way::Root,
-            log,
-            unknown_among: None,
-        }
+        Self { value, way: &Way::Root, log, unknown_among: None }
     }
 
     /// Notes where decoding ended, unless a value further inside has done so.
@@ -228,11 +215,7 @@ impl<'de, 'p> At<'de, 'p> {
         result
     }
 
-    fn visit<V: Visitor<'de>>(
-        self,
-        fields: Option<&'static [&'static str]>,
-        visitor: V,
-    ) -> Result<V::Value, Wrong> {
+    fn visit<V: Visitor<'de>>(self, fields: Option<&'static [&'static str]>, visitor: V) -> Result<V::Value, Wrong> {
         let result = match self.value {
             Value::Null => visitor.visit_unit(),
             Value::Bool(value) => visitor.visit_bool(*value),
@@ -246,16 +229,8 @@ impl<'de, 'p> At<'de, 'p> {
                 }
             }
             Value::String(text) => visitor.visit_borrowed_str(text),
-            Value::Array(items) => visitor.visit_seq(Items {
-                items: items.iter().enumerate(),
-                at: self,
-            }),
-            Value::Object(map) => visitor.visit_map(Entries {
-                entries: map.iter(),
-                next: None,
-                at: self,
-                fields,
-            }),
+            Value::Array(items) => visitor.visit_seq(Items { items: items.iter().enumerate(), at: self }),
+            Value::Object(map) => visitor.visit_map(Entries { entries: map.iter(), next: None, at: self, fields }),
         };
         self.noted(result)
     }
@@ -269,20 +244,12 @@ struct Items<'de, 'p> {
 impl<'de> SeqAccess<'de> for Items<'de, '_> {
     type Error = Wrong;
 
-    fn next_element_seed<T: DeserializeSeed<'de>>(
-        &mut self,
-        seed: T,
-    ) -> Result<Option<T::Value>, Wrong> {
+    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Wrong> {
         let Some((index, value)) = self.items.next() else {
             return Ok(None);
         };
         let way = Way::Item(self.at.way, index);
-        seed.deserialize(At {
-            value,
-            way: &way,
-            ..self.at
-        })
-        .map(Some)
+        seed.deserialize(At { value, way: &way, ..self.at }).map(Some)
     }
 
     fn size_hint(&self) -> Option<usize> {
@@ -300,14 +267,8 @@ struct Entries<'de, 'p> {
 impl<'de> MapAccess<'de> for Entries<'de, '_> {
     type Error = Wrong;
 
-    fn next_key_seed<K: DeserializeSeed<'de>>(
-        &mut self,
-        seed: K,
-    ) -> Result<Option<K::Value>, Wrong> {
-        self.next = self
-            .entries
-            .next()
-            .map(|(key, value)| (key.as_str(), value));
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Wrong> {
+        self.next = self.entries.next().map(|(key, value)| (key.as_str(), value));
         match self.next {
             Some((key, _)) => seed.deserialize(key.into_deserializer()).map(Some),
             None => Ok(None),
@@ -319,12 +280,7 @@ impl<'de> MapAccess<'de> for Entries<'de, '_> {
             return Err(Wrong::custom("a value without a key"));
         };
         let way = Way::Field(self.at.way, key);
-        seed.deserialize(At {
-            value,
-            way: &way,
-            unknown_among: self.fields,
-            ..self.at
-        })
+        seed.deserialize(At { value, way: &way, unknown_among: self.fields, ..self.at })
     }
 }
 
@@ -336,18 +292,10 @@ impl<'de> Deserializer<'de> for At<'de, '_> {
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
-        if self.value.is_null() {
-            visitor.visit_none()
-        } else {
-            visitor.visit_some(self)
-        }
+        if self.value.is_null() { visitor.visit_none() } else { visitor.visit_some(self) }
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(
-        self,
-        _: &'static str,
-        visitor: V,
-    ) -> Result<V::Value, Wrong> {
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Wrong> {
         let result = visitor.visit_newtype_struct(self);
         self.noted(result)
     }
@@ -374,9 +322,7 @@ impl<'de> Deserializer<'de> for At<'de, '_> {
             (Way::Field(_, key), Some(fields)) => nearest(key, fields.iter().copied()),
             _ => None,
         };
-        let problem = Problem::new(Code::UnknownField, "Kubernetes knows no such field")
-            .on(path)
-            .suggest(near);
+        let problem = Problem::new(Code::UnknownField, "Kubernetes knows no such field").on(path).suggest(near);
         self.log.unknown.borrow_mut().push(problem);
         visitor.visit_unit()
     }

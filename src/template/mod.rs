@@ -34,10 +34,7 @@ mod scope;
 mod source;
 pub mod suggest;
 mod tags;
-#[expect(
-    clippy::module_inception,
-    reason = "one template is the subject of its own file"
-)]
+#[expect(clippy::module_inception, reason = "one template is the subject of its own file")]
 mod template;
 pub mod validate;
 pub mod yaml;

@@ -53,11 +53,7 @@ impl Checked {
 
 /// Coerces, completes and checks `given` against `schema`. `what` is the word for one of the
 /// names in messages: `parameter` or `setting`.
-pub(crate) fn check(
-    schema: &Schema,
-    given: &Map<String, Value>,
-    what: &str,
-) -> Result<Checked, Vec<Fault>> {
+pub(crate) fn check(schema: &Schema, given: &Map<String, Value>, what: &str) -> Result<Checked, Vec<Fault>> {
     let mut faults = Vec::new();
     let mut values = Map::new();
     for (name, value) in given {
@@ -68,12 +64,7 @@ pub(crate) fn check(
         let value = coerce(schema, &parameter.schema, value);
         let secret = schema.has_secret(&parameter.schema);
         if let Some(message) = refuse(&value, 0) {
-            faults.push(Fault {
-                path: name.clone(),
-                message,
-                given: None,
-                suggestion: None,
-            });
+            faults.push(Fault { path: name.clone(), message, given: None, suggestion: None });
         } else if value.is_null() && !secret && !accepts_null(schema, &parameter.schema) {
             // Given as null is as good as not given.
             continue;
@@ -83,9 +74,7 @@ pub(crate) fn check(
     }
     apply_defaults(schema, &mut values);
     for parameter in schema.parameters.iter().filter(|p| p.required) {
-        if !values.contains_key(&parameter.name)
-            && !faults.iter().any(|fault| fault.path == parameter.name)
-        {
+        if !values.contains_key(&parameter.name) && !faults.iter().any(|fault| fault.path == parameter.name) {
             faults.push(Fault {
                 path: parameter.name.clone(),
                 message: missing(schema, &parameter.schema, what),
@@ -99,11 +88,7 @@ pub(crate) fn check(
         faults.sort_by(|a, b| a.path.cmp(&b.path));
         return Err(faults);
     }
-    let masked = schema
-        .parameters
-        .iter()
-        .any(|p| schema.has_secret(&p.schema))
-        .then(|| mask(schema, &values));
+    let masked = schema.parameters.iter().any(|p| schema.has_secret(&p.schema)).then(|| mask(schema, &values));
     Ok(Checked { values, masked })
 }
 
@@ -137,10 +122,7 @@ fn unknown(schema: &Schema, name: &str, what: &str) -> Fault {
 
 fn missing(schema: &Schema, of: &Value, what: &str) -> String {
     let of = schema.resolve(of);
-    let kind = match (
-        types(of).as_slice(),
-        of.get("format").and_then(Value::as_str),
-    ) {
+    let kind = match (types(of).as_slice(), of.get("format").and_then(Value::as_str)) {
         ([], None) => String::new(),
         ([], Some(format)) => format!(" ({format})"),
         (names, None) => format!(" ({})", names.join(" or ")),
@@ -168,31 +150,21 @@ fn refuse(value: &Value, depth: usize) -> Option<String> {
                 Limit::NumberRange
             )
         }),
-        Value::Array(items) if items.len() > Limit::ListItems.max() => Some(format!(
-            "a list of {} items is too long ({})",
-            items.len(),
-            Limit::ListItems
-        )),
+        Value::Array(items) if items.len() > Limit::ListItems.max() => {
+            Some(format!("a list of {} items is too long ({})", items.len(), Limit::ListItems))
+        }
         Value::Array(items) => items.iter().find_map(|item| refuse(item, depth + 1)),
-        Value::Object(map) if map.len() > Limit::ListItems.max() => Some(format!(
-            "an object of {} properties is too large ({})",
-            map.len(),
-            Limit::ListItems
-        )),
-        Value::Object(map) => map
-            .iter()
-            .find_map(|(key, value)| refuse_text(key).or_else(|| refuse(value, depth + 1))),
+        Value::Object(map) if map.len() > Limit::ListItems.max() => {
+            Some(format!("an object of {} properties is too large ({})", map.len(), Limit::ListItems))
+        }
+        Value::Object(map) => map.iter().find_map(|(key, value)| refuse_text(key).or_else(|| refuse(value, depth + 1))),
         Value::Null | Value::Bool(_) => None,
     }
 }
 
 fn refuse_text(text: &str) -> Option<String> {
     if text.len() > Limit::ParameterSize.max() {
-        return Some(format!(
-            "a text of {} bytes is too long ({})",
-            text.len(),
-            Limit::ParameterSize
-        ));
+        return Some(format!("a text of {} bytes is too long ({})", text.len(), Limit::ParameterSize));
     }
     text.contains('\0').then(|| {
         "must not contain the character NUL (U+0000), which no argument, environment variable \
@@ -204,11 +176,7 @@ fn refuse_text(text: &str) -> Option<String> {
 /// Whole numbers of 64 bits, and fractions that print as they were meant. A JSON reader turns
 /// anything larger into the nearest float without a word.
 fn is_exact(number: &Number) -> bool {
-    number.is_i64()
-        || number.is_u64()
-        || number
-            .as_f64()
-            .is_some_and(|float| float.abs() < 9_007_199_254_740_992.0)
+    number.is_i64() || number.is_u64() || number.as_f64().is_some_and(|float| float.abs() < 9_007_199_254_740_992.0)
 }
 
 fn coerce(schema: &Schema, of: &Value, value: &Value) -> Value {
@@ -238,8 +206,7 @@ fn coerce(schema: &Schema, of: &Value, value: &Value) -> Value {
 /// JSON Schema takes `5.0` for an integer; Kubernetes does not.
 fn whole(of: &Value, number: &Number) -> Option<Value> {
     let float = number.as_f64().filter(|_| number.is_f64())?;
-    (types(of).contains(&"integer") && float.fract() == 0.0 && is_exact(number))
-        .then(|| Value::from(float as i64))
+    (types(of).contains(&"integer") && float.fract() == 0.0 && is_exact(number)).then(|| Value::from(float as i64))
 }
 
 fn coerce_text(schema: &Schema, of: &Value, text: &str) -> Value {
@@ -259,9 +226,7 @@ fn coerce_text(schema: &Schema, of: &Value, text: &str) -> Value {
             "boolean" => text.parse().ok().map(Value::Bool),
             "null" => matches!(text, "" | "null").then_some(Value::Null),
             "array" => list(schema, of, text),
-            "object" => parse(text)
-                .filter(Value::is_object)
-                .map(|v| coerce(schema, of, &v)),
+            "object" => parse(text).filter(Value::is_object).map(|v| coerce(schema, of, &v)),
             _ => None,
         })
         .unwrap_or_else(as_is)
@@ -286,10 +251,7 @@ fn integer(text: &str) -> Option<Value> {
     if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
         return None;
     }
-    text.parse::<i64>()
-        .map(Value::from)
-        .or_else(|_| text.parse::<u64>().map(Value::from))
-        .ok()
+    text.parse::<i64>().map(Value::from).or_else(|_| text.parse::<u64>().map(Value::from)).ok()
 }
 
 fn number(text: &str) -> Option<Value> {
@@ -307,12 +269,7 @@ fn number(text: &str) -> Option<Value> {
         return None;
     }
     let significant = format!("{whole}{fraction}");
-    if significant
-        .trim_start_matches('0')
-        .trim_end_matches('0')
-        .len()
-        > 15
-    {
+    if significant.trim_start_matches('0').trim_end_matches('0').len() > 15 {
         return None;
     }
     let float: f64 = text.parse().ok()?;
@@ -327,10 +284,7 @@ fn list(schema: &Schema, of: &Value, text: &str) -> Option<Value> {
     let items = if text.trim_start().starts_with('[') {
         parse(text).filter(Value::is_array)?
     } else {
-        text.lines()
-            .filter(|line| !line.trim().is_empty())
-            .map(|line| Value::String(line.to_owned()))
-            .collect()
+        text.lines().filter(|line| !line.trim().is_empty()).map(|line| Value::String(line.to_owned())).collect()
     };
     Some(match schema.item(of) {
         Some(_) => coerce(schema, of, &items),
@@ -402,25 +356,13 @@ fn validate(schema: &Schema, values: &mut Map<String, Value>, faults: &mut Vec<F
     }
 }
 
-fn explain(
-    schema: &Schema,
-    pointer: &str,
-    error: &jsonschema::ValidationError<'_>,
-    faults: &mut Vec<Fault>,
-) {
+fn explain(schema: &Schema, pointer: &str, error: &jsonschema::ValidationError<'_>, faults: &mut Vec<Fault>) {
     let path = dotted(pointer);
     let root = path.split(['.', '[']).next().unwrap_or_default();
-    let secret = schema
-        .get(root)
-        .is_some_and(|parameter| schema.has_secret(&parameter.schema));
-    let given =
-        |show: bool| (show && !secret && !pointer.is_empty()).then(|| brief(error.instance()));
+    let secret = schema.get(root).is_some_and(|parameter| schema.has_secret(&parameter.schema));
+    let given = |show: bool| (show && !secret && !pointer.is_empty()).then(|| brief(error.instance()));
     let join = |name: &str| {
-        if path.is_empty() {
-            name.to_owned()
-        } else {
-            format!("{path}.{name}")
-        }
+        if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
     };
     match error.kind() {
         ValidationErrorKind::Required { property } => faults.push(Fault {
@@ -442,15 +384,9 @@ fn explain(
             }
         }
         ValidationErrorKind::Enum { options } => {
-            let options: Vec<String> = options
-                .as_array()
-                .map(|options| options.iter().map(brief).collect())
-                .unwrap_or_default();
-            let text = error
-                .instance()
-                .as_str()
-                .filter(|_| !secret)
-                .unwrap_or_default();
+            let options: Vec<String> =
+                options.as_array().map(|options| options.iter().map(brief).collect()).unwrap_or_default();
+            let text = error.instance().as_str().filter(|_| !secret).unwrap_or_default();
             let plain: Vec<&str> = options.iter().map(|o| o.trim_matches('"')).collect();
             faults.push(Fault {
                 path: path.clone(),
@@ -460,11 +396,7 @@ fn explain(
             });
         }
         kind => faults.push(Fault {
-            path: if path.is_empty() {
-                "parameters".to_owned()
-            } else {
-                path.clone()
-            },
+            path: if path.is_empty() { "parameters".to_owned() } else { path.clone() },
             message: expectation(kind).unwrap_or_else(|| error.masked().to_string()),
             given: given(true),
             suggestion: None,
@@ -476,16 +408,9 @@ fn explain(
 fn expectation(kind: &ValidationErrorKind) -> Option<String> {
     use ValidationErrorKind as K;
     Some(match kind {
-        K::Type {
-            kind: TypeKind::Single(name),
-        } => format!("must be {}", article(&name.to_string())),
-        K::Type {
-            kind: TypeKind::Multiple(names),
-        } => {
-            let names: Vec<_> = names
-                .iter()
-                .map(|name| article(&name.to_string()))
-                .collect();
+        K::Type { kind: TypeKind::Single(name) } => format!("must be {}", article(&name.to_string())),
+        K::Type { kind: TypeKind::Multiple(names) } => {
+            let names: Vec<_> = names.iter().map(|name| article(&name.to_string())).collect();
             format!("must be {}", names.join(" or "))
         }
         K::Minimum { limit } => format!("must be at least {limit}"),
@@ -503,9 +428,7 @@ fn expectation(kind: &ValidationErrorKind) -> Option<String> {
         K::Pattern { pattern } => format!("must match the pattern `{pattern}`"),
         K::Format { format } => format!("must be {}", format_in_words(format)),
         K::Constant { expected_value } => format!("must be {expected_value}"),
-        K::AnyOf { .. } | K::OneOfNotValid { .. } => {
-            "must have one of the allowed forms".to_owned()
-        }
+        K::AnyOf { .. } | K::OneOfNotValid { .. } => "must have one of the allowed forms".to_owned(),
         K::OneOfMultipleValid { .. } => "must have exactly one of the allowed forms".to_owned(),
         K::FalseSchema => "must not be given".to_owned(),
         _ => return None,

@@ -104,15 +104,7 @@ impl Problem {
     /// A problem that is not yet tied to a place.
     #[must_use]
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Self {
-            code,
-            message: message.into(),
-            file: None,
-            line: None,
-            column: None,
-            path: None,
-            suggestion: None,
-        }
+        Self { code, message: message.into(), file: None, line: None, column: None, path: None, suggestion: None }
     }
 
     /// A limit was exceeded by `what`.
@@ -211,12 +203,7 @@ struct Told<'a>(&'a Fault);
 
 impl fmt::Display for Told<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Fault {
-            message,
-            given,
-            suggestion,
-            ..
-        } = self.0;
+        let Fault { message, given, suggestion, .. } = self.0;
         f.write_str(message)?;
         if let Some(given) = given {
             write!(f, ", but is {given}")?;
@@ -260,9 +247,7 @@ pub struct LoadError {
 
 impl From<Problem> for LoadError {
     fn from(problem: Problem) -> Self {
-        Self {
-            problems: vec![problem],
-        }
+        Self { problems: vec![problem] }
     }
 }
 

@@ -24,10 +24,7 @@ pub(crate) struct Repository {
 
 impl Repository {
     pub(crate) fn new(folder: &Path) -> Self {
-        Self {
-            folder: folder.to_owned(),
-            known: OnceLock::new(),
-        }
+        Self { folder: folder.to_owned(), known: OnceLock::new() }
     }
 
     /// Runs `git`; where there is no git, or no repository, there is no provenance.
@@ -40,13 +37,7 @@ impl Repository {
                     .filter(|commit| !commit.is_empty());
                 let dirty = commit.is_some()
                     && self
-                        .git(&[
-                            "status",
-                            "--porcelain",
-                            "--untracked-files=normal",
-                            "--",
-                            ".",
-                        ])
+                        .git(&["status", "--porcelain", "--untracked-files=normal", "--", "."])
                         .is_none_or(|out| !out.trim().is_empty());
                 Provenance { commit, dirty }
             })
@@ -65,9 +56,6 @@ impl Repository {
             .stderr(Stdio::null())
             .output()
             .ok()?;
-        output
-            .status
-            .success()
-            .then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
     }
 }

@@ -16,11 +16,7 @@ pub struct Rendered {
 
 impl Rendered {
     pub(crate) fn new(manifest: Value, masked: Option<Value>, digest: Digest) -> Self {
-        Self {
-            manifest,
-            masked,
-            digest,
-        }
+        Self { manifest, masked, digest }
     }
 
     /// The manifest to launch, secrets in clear.

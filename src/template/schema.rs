@@ -106,10 +106,7 @@ impl Schema {
     pub(crate) fn parameters(root: Value) -> Result<Arc<Self>, Vec<Problem>> {
         let mut problems = Vec::new();
         check_keywords(&root, "parameters", &mut problems);
-        if !matches!(
-            root.get("type").and_then(Value::as_str),
-            None | Some("object")
-        ) {
+        if !matches!(root.get("type").and_then(Value::as_str), None | Some("object")) {
             problems.push(front("parameters.type", "must be `object`"));
         }
         Self::build(root, "parameters", "parameters.properties", problems)
@@ -122,22 +119,13 @@ impl Schema {
             check_keywords(schema, &format!("settings.{name}"), &mut problems);
         }
         // A setting without a default has to be given.
-        let required: Vec<&String> = properties
-            .iter()
-            .filter(|(_, schema)| schema.get("default").is_none())
-            .map(|(name, _)| name)
-            .collect();
-        let root =
-            serde_json::json!({"type": "object", "required": required, "properties": properties});
+        let required: Vec<&String> =
+            properties.iter().filter(|(_, schema)| schema.get("default").is_none()).map(|(name, _)| name).collect();
+        let root = serde_json::json!({"type": "object", "required": required, "properties": properties});
         Self::build(root, "settings", "settings", problems)
     }
 
-    fn build(
-        root: Value,
-        path: &str,
-        properties: &str,
-        mut problems: Vec<Problem>,
-    ) -> Result<Arc<Self>, Vec<Problem>> {
+    fn build(root: Value, path: &str, properties: &str, mut problems: Vec<Problem>) -> Result<Arc<Self>, Vec<Problem>> {
         let parameters = read_parameters(&root, path, properties, &mut problems);
         if !problems.is_empty() {
             return Err(problems);
@@ -146,15 +134,7 @@ impl Schema {
         for parameter in &parameters {
             check_default(&root, properties, parameter, &mut problems);
         }
-        if problems.is_empty() {
-            Ok(Arc::new(Self {
-                root,
-                parameters,
-                validator,
-            }))
-        } else {
-            Err(problems)
-        }
+        if problems.is_empty() { Ok(Arc::new(Self { root, parameters, validator })) } else { Err(problems) }
     }
 
     pub(crate) fn root(&self) -> &Value {
@@ -256,10 +236,8 @@ pub(crate) fn is_secret(schema: &Value) -> bool {
 pub(crate) fn resolve<'s>(root: &'s Value, schema: &'s Value) -> &'s Value {
     let mut schema = schema;
     for _ in 0..16 {
-        let Some(pointer) = schema
-            .get("$ref")
-            .and_then(Value::as_str)
-            .and_then(|reference| reference.strip_prefix('#'))
+        let Some(pointer) =
+            schema.get("$ref").and_then(Value::as_str).and_then(|reference| reference.strip_prefix('#'))
         else {
             break;
         };
@@ -295,10 +273,7 @@ fn compile(root: &Value, path: &str) -> Result<Validator, Problem> {
         .build(root)
         .map_err(|error| {
             let inner = error.instance_path().to_string().replace('/', ".");
-            front(
-                format!("{path}{inner}"),
-                format!("not a valid JSON Schema: {error}"),
-            )
+            front(format!("{path}{inner}"), format!("not a valid JSON Schema: {error}"))
         })
 }
 
@@ -314,19 +289,13 @@ fn check_keywords(schema: &Value, path: &str, problems: &mut Vec<Problem>) {
     for (key, value) in map {
         if !KEYWORDS.contains(&key.as_str()) && !key.starts_with("x-") {
             problems.push(
-                front(
-                    format!("{path}.{key}"),
-                    format!("`{key}` is not a keyword of JSON Schema"),
-                )
-                .suggest(nearest(key, KEYWORDS.iter().copied())),
+                front(format!("{path}.{key}"), format!("`{key}` is not a keyword of JSON Schema"))
+                    .suggest(nearest(key, KEYWORDS.iter().copied())),
             );
         }
         let nested = format!("{path}.{key}");
         match (key.as_str(), value) {
-            (
-                "properties" | "$defs" | "patternProperties" | "dependentSchemas",
-                Value::Object(map),
-            ) => {
+            ("properties" | "$defs" | "patternProperties" | "dependentSchemas", Value::Object(map)) => {
                 for (name, schema) in map {
                     check_keywords(schema, &format!("{nested}.{name}"), problems);
                 }
@@ -354,12 +323,7 @@ fn check_keywords(schema: &Value, path: &str, problems: &mut Vec<Problem>) {
     }
 }
 
-fn read_parameters(
-    root: &Value,
-    path: &str,
-    properties_path: &str,
-    problems: &mut Vec<Problem>,
-) -> Vec<Parameter> {
+fn read_parameters(root: &Value, path: &str, properties_path: &str, problems: &mut Vec<Problem>) -> Vec<Parameter> {
     let empty = Map::new();
     let properties = match root.get("properties") {
         None => &empty,
@@ -377,11 +341,8 @@ fn read_parameters(
     for name in &required {
         if !properties.contains_key(*name) {
             problems.push(
-                front(
-                    format!("{path}.required"),
-                    format!("names `{name}`, which is not among the properties"),
-                )
-                .suggest(nearest(name, properties.keys().map(String::as_str))),
+                front(format!("{path}.required"), format!("names `{name}`, which is not among the properties"))
+                    .suggest(nearest(name, properties.keys().map(String::as_str))),
             );
         }
     }
@@ -404,10 +365,7 @@ fn read_parameters(
                 name: name.clone(),
                 schema: schema.clone(),
                 required: required.contains(&name.as_str()),
-                default: schema
-                    .get("default")
-                    .or_else(|| target.get("default"))
-                    .cloned(),
+                default: schema.get("default").or_else(|| target.get("default")).cloned(),
                 secret: is_secret(schema) || is_secret(target),
                 description: schema
                     .get("description")
@@ -421,18 +379,11 @@ fn read_parameters(
 
 pub(crate) fn is_name(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_alphabetic())
-        && name
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'))
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'))
 }
 
 /// A default that breaks its own schema would make every launch without that parameter fail.
-fn check_default(
-    root: &Value,
-    properties_path: &str,
-    parameter: &Parameter,
-    problems: &mut Vec<Problem>,
-) {
+fn check_default(root: &Value, properties_path: &str, parameter: &Parameter, problems: &mut Vec<Problem>) {
     let Some(default) = &parameter.default else {
         return;
     };
@@ -445,11 +396,7 @@ fn check_default(
         return;
     };
     for error in validator.iter_errors(default) {
-        let reason = if parameter.secret {
-            error.masked().to_string()
-        } else {
-            error.to_string()
-        };
+        let reason = if parameter.secret { error.masked().to_string() } else { error.to_string() };
         problems.push(front(
             format!("{properties_path}.{}.default", parameter.name),
             format!("the default breaks its own schema: {reason}"),

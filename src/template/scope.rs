@@ -58,10 +58,7 @@ impl<'s> Typed<'s> {
 
     /// Whether it is, or is within, an item of a list that is run through.
     pub(crate) fn in_loop(&self) -> bool {
-        self.path
-            .steps
-            .iter()
-            .any(|step| matches!(step, Step::Loop(_)))
+        self.path.steps.iter().any(|step| matches!(step, Step::Loop(_)))
     }
 
     fn step(mut self, step: Step) -> Result<Self, Option<String>> {
@@ -74,13 +71,9 @@ impl<'s> Typed<'s> {
                         // An object that names its properties has no others, as far as
                         // expressions go.
                         Some(known) => {
-                            return Err(
-                                nearest(name, known.keys().map(String::as_str)).map(str::to_owned)
-                            );
+                            return Err(nearest(name, known.keys().map(String::as_str)).map(str::to_owned));
                         }
-                        None if matches!(of.kind(node), Kind::Object)
-                            || super::schema::types(node).is_empty() =>
-                        {
+                        None if matches!(of.kind(node), Kind::Object) || super::schema::types(node).is_empty() => {
                             node.get("additionalProperties").filter(|v| v.is_object())
                         }
                         None => return Err(None),
@@ -103,12 +96,7 @@ impl<'s> Typed<'s> {
 
 impl<'s> Scope<'s> {
     pub(crate) fn new(params: &'s Schema, settings: &'s Schema) -> Self {
-        Self {
-            params,
-            settings,
-            frames: vec![Frame::default()],
-            loops: 0,
-        }
+        Self { params, settings, frames: vec![Frame::default()], loops: 0 }
     }
 
     /// How many `#each` enclose this place.
@@ -130,27 +118,15 @@ impl<'s> Scope<'s> {
             bound.push((name.clone(), Binding::Value(Expr::Index(depth), Vec::new())));
         }
         inner.loops += 1;
-        inner.frames.push(Frame {
-            this: Some(item),
-            names: bound,
-            each: Some((depth, source)),
-            counts: true,
-        });
+        inner.frames.push(Frame { this: Some(item), names: bound, each: Some((depth, source)), counts: true });
         inner
     }
 
     /// Inside a `#with`.
     pub(crate) fn with(&self, this: Typed<'s>, names: &[String]) -> Self {
         let mut inner = self.clone();
-        let names = names
-            .first()
-            .map(|name| (name.clone(), Binding::Path(this.clone())));
-        inner.frames.push(Frame {
-            this: Some(this),
-            names: names.into_iter().collect(),
-            each: None,
-            counts: true,
-        });
+        let names = names.first().map(|name| (name.clone(), Binding::Path(this.clone())));
+        inner.frames.push(Frame { this: Some(this), names: names.into_iter().collect(), each: None, counts: true });
         inner
     }
 
@@ -158,30 +134,17 @@ impl<'s> Scope<'s> {
     pub(crate) fn partial(&self, names: Vec<(String, Binding<'s>)>) -> Self {
         let mut inner = self.clone();
         let this = inner.frames.last().and_then(|frame| frame.this.clone());
-        inner.frames.push(Frame {
-            this,
-            names,
-            each: None,
-            counts: false,
-        });
+        inner.frames.push(Frame { this, names, each: None, counts: false });
         inner
     }
 
     /// What `raw`, a path as it is written, stands for.
     pub(crate) fn lookup(&self, raw: &str) -> Result<Binding<'s>, Problem> {
-        let Written {
-            up,
-            local,
-            root,
-            segments,
-        } = Written::parse(raw);
+        let Written { up, local, root, segments } = Written::parse(raw);
         let unknown = || Problem::new(Code::UnknownName, format!("unknown name `{raw}`"));
-        let visible = self.visible(up).ok_or_else(|| {
-            Problem::new(
-                Code::UnknownName,
-                format!("`{raw}` leads out of the template"),
-            )
-        })?;
+        let visible = self
+            .visible(up)
+            .ok_or_else(|| Problem::new(Code::UnknownName, format!("`{raw}` leads out of the template")))?;
         if local {
             return self.local(raw, visible, &segments);
         }
@@ -223,21 +186,10 @@ impl<'s> Scope<'s> {
         Some(visible)
     }
 
-    fn local(
-        &self,
-        raw: &str,
-        visible: usize,
-        segments: &[String],
-    ) -> Result<Binding<'s>, Problem> {
-        let each = self.frames[..visible]
-            .iter()
-            .rev()
-            .find_map(|frame| frame.each.clone());
+    fn local(&self, raw: &str, visible: usize, segments: &[String]) -> Result<Binding<'s>, Problem> {
+        let each = self.frames[..visible].iter().rev().find_map(|frame| frame.each.clone());
         let (Some((depth, list)), [name]) = (each, segments) else {
-            return Err(Problem::new(
-                Code::UnknownName,
-                format!("`{raw}` is known only inside `#each`"),
-            ));
+            return Err(Problem::new(Code::UnknownName, format!("`{raw}` is known only inside `#each`")));
         };
         let expr = match name.as_str() {
             "index" => Expr::Index(depth),
@@ -254,50 +206,25 @@ impl<'s> Scope<'s> {
         Ok(Binding::Value(expr, Vec::new()))
     }
 
-    fn rooted(
-        &self,
-        raw: &str,
-        first: &str,
-        rest: &[String],
-    ) -> Result<Option<Typed<'s>>, Problem> {
+    fn rooted(&self, raw: &str, first: &str, rest: &[String]) -> Result<Option<Typed<'s>>, Problem> {
         let fixed = |root, known: &str| match rest {
-            [name] if name == known => Ok(Some(Typed {
-                path: Path {
-                    root,
-                    steps: Vec::new(),
-                },
-                of: None,
-                node: None,
-                secret: false,
-            })),
-            _ => Err(
-                Problem::new(Code::UnknownName, format!("unknown name `{raw}`"))
-                    .suggest(Some(&format!("{first}.{known}"))),
-            ),
+            [name] if name == known => {
+                Ok(Some(Typed { path: Path { root, steps: Vec::new() }, of: None, node: None, secret: false }))
+            }
+            _ => Err(Problem::new(Code::UnknownName, format!("unknown name `{raw}`"))
+                .suggest(Some(&format!("{first}.{known}")))),
         };
         match first {
-            "params" => self
-                .declared(raw, Root::Params, self.params, rest)
-                .map(Some),
-            "settings" => self
-                .declared(raw, Root::Settings, self.settings, rest)
-                .map(Some),
-            "job" if rest.first().is_some_and(|name| name == "name") => {
-                fixed(Root::JobName, "name")
-            }
+            "params" => self.declared(raw, Root::Params, self.params, rest).map(Some),
+            "settings" => self.declared(raw, Root::Settings, self.settings, rest).map(Some),
+            "job" if rest.first().is_some_and(|name| name == "name") => fixed(Root::JobName, "name"),
             "job" => fixed(Root::JobId, "id"),
             "callback" => fixed(Root::CallbackUrl, "url"),
             _ => Ok(None),
         }
     }
 
-    fn declared(
-        &self,
-        raw: &str,
-        root: Root,
-        of: &'s Schema,
-        rest: &[String],
-    ) -> Result<Typed<'s>, Problem> {
+    fn declared(&self, raw: &str, root: Root, of: &'s Schema, rest: &[String]) -> Result<Typed<'s>, Problem> {
         let (prefix, word) = match root {
             Root::Params => ("params", "parameter"),
             _ => ("settings", "setting"),
@@ -317,10 +244,7 @@ impl<'s> Scope<'s> {
             .suggest(near.as_deref()));
         };
         let typed = Typed {
-            path: Path {
-                root,
-                steps: vec![Step::Field(name.clone())],
-            },
+            path: Path { root, steps: vec![Step::Field(name.clone())] },
             of: Some(of),
             node: Some(&parameter.schema),
             secret: of.has_secret(&parameter.schema),
@@ -328,19 +252,13 @@ impl<'s> Scope<'s> {
         follow(raw, typed, rest)
     }
 
-    fn descend(
-        &self,
-        raw: &str,
-        binding: Binding<'s>,
-        rest: &[String],
-    ) -> Result<Binding<'s>, Problem> {
+    fn descend(&self, raw: &str, binding: Binding<'s>, rest: &[String]) -> Result<Binding<'s>, Problem> {
         match binding {
             Binding::Path(typed) => follow(raw, typed, rest).map(Binding::Path),
             value if rest.is_empty() => Ok(value),
-            Binding::Value(..) => Err(Problem::new(
-                Code::UnknownName,
-                format!("`{raw}`: a computed value has no properties"),
-            )),
+            Binding::Value(..) => {
+                Err(Problem::new(Code::UnknownName, format!("`{raw}`: a computed value has no properties")))
+            }
         }
     }
 
@@ -365,11 +283,8 @@ fn follow<'s>(raw: &str, mut typed: Typed<'s>, rest: &[String]) -> Result<Typed<
             _ => Step::Field(segment.clone()),
         };
         typed = typed.step(step).map_err(|near| {
-            Problem::new(
-                Code::UnknownName,
-                format!("`{raw}`: the schema declares no property `{segment}` there"),
-            )
-            .suggest(near.as_deref())
+            Problem::new(Code::UnknownName, format!("`{raw}`: the schema declares no property `{segment}` there"))
+                .suggest(near.as_deref())
         })?;
     }
     Ok(typed)
@@ -386,12 +301,7 @@ struct Written {
 impl Written {
     fn parse(raw: &str) -> Self {
         let mut rest = raw;
-        let mut written = Self {
-            up: 0,
-            local: false,
-            root: false,
-            segments: Vec::new(),
-        };
+        let mut written = Self { up: 0, local: false, root: false, segments: Vec::new() };
         if let Some(after) = rest.strip_prefix("@root") {
             written.root = true;
             rest = after;

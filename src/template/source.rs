@@ -23,16 +23,8 @@ pub(crate) struct Source<'t> {
 
 impl<'t> Source<'t> {
     pub(crate) fn new(text: &'t str, file: Arc<str>, line: usize, indent: usize) -> Self {
-        let starts = std::iter::once(0)
-            .chain(text.match_indices('\n').map(|(index, _)| index + 1))
-            .collect();
-        Self {
-            text,
-            file,
-            line,
-            indent,
-            starts,
-        }
+        let starts = std::iter::once(0).chain(text.match_indices('\n').map(|(index, _)| index + 1)).collect();
+        Self { text, file, line, indent, starts }
     }
 
     /// Columns that were added to the left of every line.
@@ -57,10 +49,7 @@ impl<'t> Source<'t> {
     /// its grammar could go on with. `at` is where the parser stopped.
     fn explain(&self, at: Option<(usize, usize)>) -> Problem {
         let (message, place) = match tags::first_fault(self.text) {
-            Some(fault) => (
-                fault.message,
-                self.place(self.line_and_column(fault.offset)),
-            ),
+            Some(fault) => (fault.message, self.place(self.line_and_column(fault.offset))),
             None => {
                 let stopped = at.map_or(0, |at| self.offset(at));
                 let (start, tag) = tags::at(self.text, stopped);
@@ -119,11 +108,8 @@ impl<'t> Source<'t> {
             }
             if blocks.last().is_some_and(|depth| *depth > max) || brackets > max {
                 let line = self.starts.partition_point(|start| *start <= index);
-                return Err(Problem::limit(
-                    Limit::NestingDepth,
-                    "blocks or brackets are nested too deep",
-                )
-                .at(&self.place((line, 1))));
+                return Err(Problem::limit(Limit::NestingDepth, "blocks or brackets are nested too deep")
+                    .at(&self.place((line, 1))));
             }
         }
         Ok(())
@@ -139,15 +125,8 @@ impl<'t> Source<'t> {
     }
 
     fn offset(&self, (line, column): (usize, usize)) -> usize {
-        let start = self
-            .starts
-            .get(line.max(1) - 1)
-            .copied()
-            .unwrap_or(self.text.len());
-        self.text[start..]
-            .char_indices()
-            .nth(column.max(1) - 1)
-            .map_or(self.text.len(), |(offset, _)| start + offset)
+        let start = self.starts.get(line.max(1) - 1).copied().unwrap_or(self.text.len());
+        self.text[start..].char_indices().nth(column.max(1) - 1).map_or(self.text.len(), |(offset, _)| start + offset)
     }
 
     /// Where a piece of plain text really begins. The parser gives the place of its first
@@ -171,8 +150,7 @@ impl<'t> Source<'t> {
         let before = &self.text[line_start..start];
         let end = start + self.text[start..].find("}}")? + 2;
         let after = self.text[end..].split('\n').next().unwrap_or_default();
-        (before.trim_matches([' ', '\t']).is_empty() && after.trim().is_empty())
-            .then(|| before.to_owned())
+        (before.trim_matches([' ', '\t']).is_empty() && after.trim().is_empty()).then(|| before.to_owned())
     }
 
     /// A partial's text as it goes into its caller: every line indented where the tag stands

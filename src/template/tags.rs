@@ -66,10 +66,7 @@ pub(crate) fn first_fault(text: &str) -> Option<Fault> {
         }
     }
     let (block, offset) = open.pop()?;
-    Some(Fault {
-        message: format!("the block `{{{{#{block}}}}}` has no end: expected `{{{{/{block}}}}}`"),
-        offset,
-    })
+    Some(Fault { message: format!("the block `{{{{#{block}}}}}` has no end: expected `{{{{/{block}}}}}`"), offset })
 }
 
 /// The tag that `offset` is in or, where it is in none, the next one: where it begins, and its text.
@@ -82,10 +79,7 @@ pub(crate) fn at(text: &str, offset: usize) -> (usize, Option<String>) {
 }
 
 fn first_word(text: &str) -> &str {
-    text.trim_start_matches(['>', '*', ' '])
-        .split_whitespace()
-        .next()
-        .unwrap_or_default()
+    text.trim_start_matches(['>', '*', ' ']).split_whitespace().next().unwrap_or_default()
 }
 
 fn shortened(text: &str) -> String {
@@ -105,19 +99,12 @@ fn tags(text: &str) -> impl Iterator<Item = Tag<'_>> {
                 continue;
             }
             let rest = &text[start..];
-            let ends = if rest.starts_with("{{!--") {
-                "--}}"
-            } else {
-                "}}"
-            };
+            let ends = if rest.starts_with("{{!--") { "--}}" } else { "}}" };
             // A tag that another one begins in was not closed before it, unless it is a comment.
             let end = rest.find(ends).map(|end| end + ends.len());
             let next = rest[2..].trim_start_matches('{');
-            let next = next
-                .find("{{")
-                .map(|next_at| rest.len() - next.len() + next_at);
-            let closed = end
-                .filter(|end| rest[2..].starts_with('!') || next.is_none_or(|next| *end <= next));
+            let next = next.find("{{").map(|next_at| rest.len() - next.len() + next_at);
+            let closed = end.filter(|end| rest[2..].starts_with('!') || next.is_none_or(|next| *end <= next));
             let tag = match closed {
                 Some(end) => {
                     let braces = rest[end..].len() - rest[end..].trim_start_matches('}').len();
@@ -126,11 +113,7 @@ fn tags(text: &str) -> impl Iterator<Item = Tag<'_>> {
                 None => rest.lines().next().unwrap_or(rest),
             };
             at = start + tag.len().max(2);
-            return Some(Tag {
-                start,
-                text: tag,
-                closed: closed.is_some(),
-            });
+            return Some(Tag { start, text: tag, closed: closed.is_some() });
         }
     })
 }
@@ -159,27 +142,16 @@ mod tests {
     #[test]
     fn a_tag_that_is_not_closed_is_named() {
         let (offset, message) = fault("a: {{params.a\nb: {{c}}").unwrap();
-        assert_eq!(
-            (offset, message.as_str()),
-            (3, "`{{params.a` is not closed: expected `}}`")
-        );
+        assert_eq!((offset, message.as_str()), (3, "`{{params.a` is not closed: expected `}}`"));
     }
 
     #[test]
     fn blocks_and_their_ends_belong_together() {
         let message = |text| fault(text).unwrap();
         assert_eq!(message("x{{#if a}}").0, 1);
-        assert!(
-            message("{{#if a}}")
-                .1
-                .contains("has no end: expected `{{/if}}`")
-        );
+        assert!(message("{{#if a}}").1.contains("has no end: expected `{{/if}}`"));
         assert!(message("{{/each}}").1.contains("ends no block"));
-        assert!(
-            message("{{#if a}}{{/each}}")
-                .1
-                .contains("expected `{{/if}}`")
-        );
+        assert!(message("{{#if a}}{{/each}}").1.contains("expected `{{/if}}`"));
     }
 
     #[test]

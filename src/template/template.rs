@@ -81,16 +81,10 @@ impl Template {
     /// # Errors
     /// Everything that is wrong with the front matter, the settings given to it, or the
     /// Handlebars text.
-    pub fn load(
-        name: &str,
-        source: &str,
-        partials: &Partials,
-        settings: &Settings,
-    ) -> Result<Self, LoadError> {
+    pub fn load(name: &str, source: &str, partials: &Partials, settings: &Settings) -> Result<Self, LoadError> {
         let file: Arc<str> = format!("{name}.yaml").into();
-        Self::try_load(name, source, &file, partials, settings).map_err(|problems| LoadError {
-            problems: problems.into_iter().map(|p| p.in_file(&file)).collect(),
-        })
+        Self::try_load(name, source, &file, partials, settings)
+            .map_err(|problems| LoadError { problems: problems.into_iter().map(|p| p.in_file(&file)).collect() })
     }
 
     fn try_load(
@@ -107,14 +101,8 @@ impl Template {
         let parts = frontmatter::split(source).map_err(|problem| vec![problem])?;
         let front = parts.read()?;
         let settings = effective_settings(&front, settings)?;
-        let compiled = compile::compile(
-            parts.body,
-            file,
-            parts.body_line,
-            &front.parameters,
-            &front.settings,
-            partials,
-        )?;
+        let compiled =
+            compile::compile(parts.body, file, parts.body_line, &front.parameters, &front.settings, partials)?;
         let digest = Digest::of(source, &compiled.partials, partials, &settings);
         let body_line = parts.body_line;
         Ok(Self {
@@ -207,10 +195,7 @@ impl Template {
     /// The commit of the template folder, where it is in git. The first call asks git.
     #[must_use]
     pub fn provenance(&self) -> Provenance {
-        self.repository
-            .as_ref()
-            .map(|repository| repository.provenance())
-            .unwrap_or_default()
+        self.repository.as_ref().map(|repository| repository.provenance()).unwrap_or_default()
     }
 
     /// The names of the parameters that the Job's text uses.
@@ -226,12 +211,7 @@ impl Template {
     }
 
     fn used(&self, root: Root) -> BTreeSet<&str> {
-        self.compiled
-            .used
-            .iter()
-            .filter(|(of, _)| *of == root)
-            .map(|(_, name)| name.as_str())
-            .collect()
+        self.compiled.used.iter().filter(|(of, _)| *of == root).map(|(_, name)| name.as_str()).collect()
     }
 
     /// The names of the partials it is made of.
@@ -254,14 +234,10 @@ impl Template {
     /// Everything that is wrong with the manifest, each with its path and its line in the
     /// template where they are known. No error holds a secret.
     pub fn render(&self, checked: &Checked, context: &Context) -> Result<Rendered, RenderError> {
-        self.try_render(checked, context)
-            .map_err(|problems| RenderError {
-                template: self.name.clone(),
-                problems: problems
-                    .into_iter()
-                    .map(|problem| scrub(problem, checked).in_file(&self.file()))
-                    .collect(),
-            })
+        self.try_render(checked, context).map_err(|problems| RenderError {
+            template: self.name.clone(),
+            problems: problems.into_iter().map(|problem| scrub(problem, checked).in_file(&self.file())).collect(),
+        })
     }
 
     fn file(&self) -> String {
@@ -277,8 +253,7 @@ impl Template {
             let problem = Problem::limit(Limit::RenderedSize, "the manifest is too large");
             return Err(vec![problem]);
         }
-        self.verify(&manifest)
-            .map_err(|problems| self.place_all(problems, &data))?;
+        self.verify(&manifest).map_err(|problems| self.place_all(problems, &data))?;
         let masked = match &checked.masked {
             None => None,
             Some(masked) => {
@@ -296,19 +271,12 @@ impl Template {
         if refused.is_empty() {
             return Ok(());
         }
-        Err(refused
-            .into_iter()
-            .map(|finding| Problem::new(Code::Invalid, finding.message).on(finding.path))
-            .collect())
+        Err(refused.into_iter().map(|finding| Problem::new(Code::Invalid, finding.message).on(finding.path)).collect())
     }
 
     /// The manifest that these values give, whatever Kubernetes would say of it: for looking at where
     /// values go.
-    pub(crate) fn fill_unchecked(
-        &self,
-        params: &Map<String, Value>,
-        context: &Context,
-    ) -> Result<Value, Problem> {
+    pub(crate) fn fill_unchecked(&self, params: &Map<String, Value>, context: &Context) -> Result<Value, Problem> {
         let data = self.data(params, context);
         self.shape(&data)?.fill(&self.compiled.sites, &data)
     }
@@ -400,9 +368,7 @@ impl Template {
     fn explain(&self, error: ShapeError, expanded: &Expanded) -> Problem {
         match error {
             ShapeError::Yaml(error) => {
-                let place = error
-                    .line
-                    .and_then(|line| expanded.place(line, error.column.unwrap_or(1)));
+                let place = error.line.and_then(|line| expanded.place(line, error.column.unwrap_or(1)));
                 let problem = match error.limit {
                     Some(_) => Problem::new(Code::Limit, error.message),
                     None => Problem::new(Code::Yaml, format!("not valid YAML: {}", error.message)),
@@ -410,14 +376,11 @@ impl Template {
                 problem.at(&place.unwrap_or_else(|| self.start()))
             }
             ShapeError::Documents(0) => {
-                Problem::new(Code::Yaml, "there is no manifest below the front matter")
-                    .at(&self.start())
+                Problem::new(Code::Yaml, "there is no manifest below the front matter").at(&self.start())
             }
             ShapeError::Documents(n) => Problem::new(
                 Code::Yaml,
-                format!(
-                    "a template gives exactly one document, this one gives {n}: another begins here"
-                ),
+                format!("a template gives exactly one document, this one gives {n}: another begins here"),
             )
             .at(&second_document(&expanded.text)
                 .and_then(|line| expanded.place(line, 1))
@@ -438,11 +401,7 @@ impl Template {
     }
 
     fn start(&self) -> Place {
-        Place {
-            file: self.file().into(),
-            line: self.body_line,
-            column: 0,
-        }
+        Place { file: self.file().into(), line: self.body_line, column: 0 }
     }
 
     /// Finds each problem's line by the path it carries.
@@ -497,18 +456,15 @@ fn effective_settings(front: &FrontMatter, given: &Settings) -> Result<Settings,
         .filter(|(name, _)| front.settings.get(name).is_some())
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect();
-    params::check(&front.settings, &declared, "setting")
-        .map(|checked| checked.values)
-        .map_err(|faults| {
-            faults
-                .into_iter()
-                .map(|fault| {
-                    let hint = format!("give it with `--set {}=VALUE`", fault.path);
-                    Problem::new(Code::Setting, format!("{}; {hint}", fault.told()))
-                        .on(format!("settings.{}", fault.path))
-                })
-                .collect()
-        })
+    params::check(&front.settings, &declared, "setting").map(|checked| checked.values).map_err(|faults| {
+        faults
+            .into_iter()
+            .map(|fault| {
+                let hint = format!("give it with `--set {}=VALUE`", fault.path);
+                Problem::new(Code::Setting, format!("{}; {hint}", fault.told())).on(format!("settings.{}", fault.path))
+            })
+            .collect()
+    })
 }
 
 /// Takes every secret out of a message.
@@ -518,22 +474,13 @@ fn scrub(mut problem: Problem, checked: &Checked) -> Problem {
     };
     let mut secrets = Vec::new();
     for (name, value) in &checked.values {
-        collect_secrets(
-            value,
-            masked.get(name).unwrap_or(&Value::Null),
-            &mut secrets,
-        );
+        collect_secrets(value, masked.get(name).unwrap_or(&Value::Null), &mut secrets);
     }
     // The longest first, so that no part of one is left standing.
     secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
     for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
-        for text in [
-            Some(&mut problem.message),
-            problem.path.as_mut(),
-            problem.suggestion.as_mut(),
-        ]
-        .into_iter()
-        .flatten()
+        for text in
+            [Some(&mut problem.message), problem.path.as_mut(), problem.suggestion.as_mut()].into_iter().flatten()
         {
             *text = text.replace(secret.as_str(), super::MASK);
         }
@@ -548,13 +495,10 @@ fn collect_secrets(value: &Value, masked: &Value, secrets: &mut Vec<String>) {
             Value::String(text) => secrets.push(text.clone()),
             Value::Number(number) => secrets.push(number.to_string()),
             Value::Array(items) => {
-                items
-                    .iter()
-                    .for_each(|item| collect_secrets(item, masked, secrets));
+                items.iter().for_each(|item| collect_secrets(item, masked, secrets));
             }
             Value::Object(map) => {
-                map.values()
-                    .for_each(|item| collect_secrets(item, masked, secrets));
+                map.values().for_each(|item| collect_secrets(item, masked, secrets));
             }
             Value::Bool(_) | Value::Null => {}
         }

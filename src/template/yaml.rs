@@ -32,10 +32,7 @@ pub(crate) fn read_all(text: &str) -> Result<Vec<Value>, YamlError> {
     let budget = Budget::default();
     let mut documents = Vec::new();
     for document in serde_yaml::Deserializer::from_str(text) {
-        let seed = Node {
-            budget: &budget,
-            depth: 0,
-        };
+        let seed = Node { budget: &budget, depth: 0 };
         match seed.deserialize(document) {
             Ok(Value::Null) => {}
             Ok(value) => documents.push(value),
@@ -69,16 +66,13 @@ impl YamlError {
         while let Some(start) = message.find(" at line ") {
             let place = &message[start + " at line ".len()..];
             let rest = place.trim_start_matches(|c: char| c.is_ascii_digit());
-            let rest = rest.strip_prefix(" column ").map_or(rest, |rest| {
-                rest.trim_start_matches(|c: char| c.is_ascii_digit())
-            });
+            let rest = rest
+                .strip_prefix(" column ")
+                .map_or(rest, |rest| rest.trim_start_matches(|c: char| c.is_ascii_digit()));
             let end = message.len() - rest.len();
             message.replace_range(start..end, "");
         }
-        let limit = budget
-            .hit
-            .get()
-            .or_else(|| (message.contains("recursion limit")).then_some(Limit::NestingDepth));
+        let limit = budget.hit.get().or_else(|| (message.contains("recursion limit")).then_some(Limit::NestingDepth));
         if let Some(limit) = limit.filter(|_| budget.hit.get().is_none()) {
             message = format!("nested too deep ({limit})");
         }
@@ -145,10 +139,7 @@ impl Node<'_> {
         if self.depth >= Limit::NestingDepth.max() {
             return Err(self.budget.exceeded(Limit::NestingDepth, "nested too deep"));
         }
-        Ok(Self {
-            budget: self.budget,
-            depth: self.depth + 1,
-        })
+        Ok(Self { budget: self.budget, depth: self.depth + 1 })
     }
 }
 
@@ -159,10 +150,9 @@ impl<'de> DeserializeSeed<'de> for Node<'_> {
         let nodes = self.budget.nodes.get() + 1;
         self.budget.nodes.set(nodes);
         if nodes > Limit::YamlNodes.max() {
-            return Err(self.budget.exceeded(
-                Limit::YamlNodes,
-                "there are too many values, aliases counted as often as they are used",
-            ));
+            return Err(self
+                .budget
+                .exceeded(Limit::YamlNodes, "there are too many values, aliases counted as often as they are used"));
         }
         deserializer.deserialize_any(self)
     }
@@ -255,9 +245,7 @@ impl<'de> Visitor<'de> for Node<'_> {
 
     fn visit_enum<A: EnumAccess<'de>>(self, access: A) -> Result<Value, A::Error> {
         let (tag, _) = access.variant::<String>()?;
-        Err(A::Error::custom(format_args!(
-            "the YAML tag `!{tag}` means nothing here: give the value without it"
-        )))
+        Err(A::Error::custom(format_args!("the YAML tag `!{tag}` means nothing here: give the value without it")))
     }
 }
 
@@ -432,9 +420,7 @@ fn fits_literal_block(text: &str) -> bool {
     body.contains('\n')
         && !body.ends_with('\n')
         && !body.starts_with([' ', '\n', '\t'])
-        && body
-            .chars()
-            .all(|c| matches!(c, '\n' | '\t' | ' '..='~' | '\u{a1}'..='\u{2027}' | '\u{202a}'..='\u{d7ff}'))
+        && body.chars().all(|c| matches!(c, '\n' | '\t' | ' '..='~' | '\u{a1}'..='\u{2027}' | '\u{202a}'..='\u{d7ff}'))
         && body.lines().all(|line| !line.ends_with([' ', '\t']))
 }
 
@@ -450,9 +436,7 @@ fn is_plain(text: &str) -> bool {
             && bytes.get(2).is_some_and(u8::is_ascii_alphabetic));
     starts_well
         && bytes.last() != Some(&b':')
-        && bytes.iter().all(|b| {
-            b.is_ascii_alphanumeric() || matches!(b, b'/' | b'_' | b'-' | b'.' | b':' | b'=')
-        })
+        && bytes.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'_' | b'-' | b'.' | b':' | b'='))
         && !text.contains(": ")
         && !is_reserved_word(text)
 }

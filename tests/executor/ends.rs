@@ -28,10 +28,7 @@ fn evidence_is_a_list_and_then_changes_with_rising_revisions_and_one_end() {
         let mut watch = house.executor.watch();
         let first = watch.next().await;
         assert!(matches!(first, Some(Observation::Listed { objects, .. }) if objects.is_empty()));
-        house
-            .executor
-            .create(&intent("k1", "it", job(script("exit 0"))))
-            .await;
+        house.executor.create(&intent("k1", "it", job(script("exit 0")))).await;
         let mut shown: Vec<Snapshot> = Vec::new();
         while shown.last().is_none_or(|it| it.conclusion.is_none()) {
             match watch.next().await {
@@ -59,10 +56,7 @@ fn evidence_is_a_list_and_then_changes_with_rising_revisions_and_one_end() {
             ContainerState::Terminated { .. } => "terminated",
         })
         .collect();
-    assert!(
-        states.starts_with(&["waiting", "running", "terminated"]),
-        "{states:?}"
-    );
+    assert!(states.starts_with(&["waiting", "running", "terminated"]), "{states:?}");
     let ends = shown.iter().filter(|it| it.conclusion.is_some());
     assert_eq!(ends.count(), 1);
 }
@@ -94,14 +88,9 @@ fn a_program_that_is_not_there_is_a_start_error_with_its_path() {
     let seen = house.run(script("true"));
     assert_eq!(one_exit(&seen), (128, None, "StartError".to_owned()));
     let container = &seen.pods["it-0"].containers["main"];
-    let ContainerState::Terminated { message, .. } = &container.state else {
-        panic!("{container:?}")
-    };
+    let ContainerState::Terminated { message, .. } = &container.state else { panic!("{container:?}") };
     let message = message.as_deref().unwrap();
-    assert!(
-        message.contains("/no/such/sh cannot be started"),
-        "{message}"
-    );
+    assert!(message.contains("/no/such/sh cannot be started"), "{message}");
 }
 
 #[test]
@@ -128,10 +117,7 @@ fn a_program_that_ignores_sigterm_is_killed_after_its_grace() {
     house.wait(house.executor.cancel(&object)).unwrap();
     let seen = house.ended(&object);
     assert_eq!(conclusion(&seen), "Stopped");
-    assert!(matches!(
-        one_exit(&seen),
-        (137, Some(9), _) | (143, Some(15), _)
-    ));
+    assert!(matches!(one_exit(&seen), (137, Some(9), _) | (143, Some(15), _)));
 }
 
 #[test]
@@ -140,10 +126,7 @@ fn a_program_may_end_in_its_own_way_when_it_is_stopped() {
     let text = "trap 'echo cleaned up; exit 7' TERM; echo ready; while :; do sleep 0.01; done";
     let object = house.create(&intent("k1", "it", job(script(text))));
     house.wait(async {
-        let options = jobwright::executor::LogOptions {
-            follow: true,
-            ..Default::default()
-        };
+        let options = jobwright::executor::LogOptions { follow: true, ..Default::default() };
         let mut lines = house.executor.logs(&object, options).await.unwrap();
         assert_eq!(lines.next().await.unwrap().unwrap().text, "ready");
         house.executor.cancel(&object).await.unwrap();
@@ -180,10 +163,7 @@ fn two_containers_run_at_once() {
     let pipe = house.root().join("pipe");
     crate::orphans::make_fifo(&pipe);
     // Each waits for the other.
-    let (write, read) = (
-        format!("echo hello > {}", pipe.display()),
-        format!("cat {}", pipe.display()),
-    );
+    let (write, read) = (format!("echo hello > {}", pipe.display()), format!("cat {}", pipe.display()));
     let seen = house.run(json!({"backoffLimit": 0, "template": {"spec": {
         "restartPolicy": "Never",
         "containers": [container("reader", &read), container("writer", &write)],

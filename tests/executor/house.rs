@@ -9,8 +9,7 @@ use jiff::Timestamp;
 use jobwright::executor::process::{ProcessConfig, ProcessExecutor};
 use jobwright::executor::{CreateOutcome, Executor, LogLine, LogOptions, Observation};
 use jobwright::job::{
-    Conclusion, ContainerState, Evidence, Fingerprint, InstallationId, Intent, JobId, ObjectRef,
-    Snapshot,
+    Conclusion, ContainerState, Evidence, Fingerprint, InstallationId, Intent, JobId, ObjectRef, Snapshot,
 };
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
@@ -52,11 +51,7 @@ impl House {
             let _in_runtime = runtime.enter();
             ProcessExecutor::open(config).unwrap()
         };
-        Self {
-            executor,
-            runtime,
-            folder,
-        }
+        Self { executor, runtime, folder }
     }
 
     /// The service ends, and another one starts on the same folder.
@@ -65,11 +60,7 @@ impl House {
     }
 
     pub(crate) fn restarted_with(self, change: impl FnOnce(&mut ProcessConfig)) -> Self {
-        let Self {
-            executor,
-            runtime,
-            folder,
-        } = self;
+        let Self { executor, runtime, folder } = self;
         drop(executor);
         drop(runtime);
         Self::open(folder, change)
@@ -81,9 +72,7 @@ impl House {
 
     /// Waits for something, but not for ever.
     pub(crate) fn wait<T>(&self, what: impl Future<Output = T>) -> T {
-        self.runtime
-            .block_on(async { tokio::time::timeout(TOO_LONG, what).await })
-            .unwrap()
+        self.runtime.block_on(async { tokio::time::timeout(TOO_LONG, what).await }).unwrap()
     }
 
     pub(crate) fn create(&self, intent: &Intent) -> ObjectRef {
@@ -105,9 +94,7 @@ impl House {
             let mut shown = self.executor.watch();
             while let Some(observation) = shown.next().await {
                 let evidence = match observation {
-                    Observation::Listed { objects, .. } => {
-                        objects.into_iter().map(|it| it.1).collect()
-                    }
+                    Observation::Listed { objects, .. } => objects.into_iter().map(|it| it.1).collect(),
                     Observation::Changed(_, evidence) => vec![evidence],
                     Observation::Unreachable(why) => panic!("{why}"),
                 };
@@ -144,10 +131,7 @@ impl House {
 
     /// The whole log up to the end, as text.
     pub(crate) fn text(&self, object: &ObjectRef) -> Vec<String> {
-        let options = LogOptions {
-            follow: true,
-            ..LogOptions::default()
-        };
+        let options = LogOptions { follow: true, ..LogOptions::default() };
         let lines = self.log(object, options);
         lines.into_iter().map(|line| line.text).collect()
     }
@@ -221,13 +205,7 @@ pub(crate) fn exits(seen: &Snapshot) -> Vec<(String, i32, Option<i32>, String)> 
     let mut exits = Vec::new();
     for (pod, status) in &seen.pods {
         for (name, container) in &status.containers {
-            if let ContainerState::Terminated {
-                exit_code,
-                signal,
-                reason,
-                ..
-            } = &container.state
-            {
+            if let ContainerState::Terminated { exit_code, signal, reason, .. } = &container.state {
                 exits.push((format!("{pod}/{name}"), *exit_code, *signal, reason.clone()));
             }
         }

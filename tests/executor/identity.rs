@@ -26,9 +26,7 @@ fn creating_twice_gives_one_object_that_runs_once() {
 fn creating_at_once_gives_one_object() {
     let house = House::new();
     let wanted = intent("k1", "it", job(script("true")));
-    let outcomes = house.wait(futures_util::future::join_all(
-        (0..16).map(|_| house.executor.create(&wanted)),
-    ));
+    let outcomes = house.wait(futures_util::future::join_all((0..16).map(|_| house.executor.create(&wanted))));
     assert!(outcomes.iter().all(|it| *it == outcomes[0]), "{outcomes:?}");
 }
 
@@ -36,14 +34,8 @@ fn creating_at_once_gives_one_object() {
 fn a_name_that_another_job_has_is_refused() {
     let house = House::new();
     house.create(&intent("k1", "it", job(script("true"))));
-    let outcome = house.wait(
-        house
-            .executor
-            .create(&intent("k2", "it", job(script("true")))),
-    );
-    let CreateOutcome::Refused(refusal) = outcome else {
-        panic!("{outcome:?}")
-    };
+    let outcome = house.wait(house.executor.create(&intent("k2", "it", job(script("true")))));
+    let CreateOutcome::Refused(refusal) = outcome else { panic!("{outcome:?}") };
     assert_eq!(refusal.reason, "NameTaken");
     assert!(refusal.message.contains("k1"), "{}", refusal.message);
 }
@@ -71,27 +63,15 @@ fn what_cannot_be_honoured_is_refused_before_anything_is_made() {
     assert!(faults.contains("--image report=PATH"), "{faults}");
     let outcome = house.wait(house.executor.create(&intent("k1", "it", manifest)));
     assert!(matches!(outcome, CreateOutcome::Refused(it) if it.reason == "Unsupported"));
-    assert_eq!(
-        std::fs::read_dir(house.root().join("objects"))
-            .unwrap()
-            .count(),
-        0
-    );
+    assert_eq!(std::fs::read_dir(house.root().join("objects")).unwrap().count(), 0);
 }
 
 #[test]
 fn names_cannot_lead_out_of_the_folder() {
     let house = House::new();
     for name in ["../it", ".it", "a/b", "", "a\0b"] {
-        let outcome = house.wait(
-            house
-                .executor
-                .create(&intent("k1", name, job(script("true")))),
-        );
-        assert!(
-            matches!(outcome, CreateOutcome::Refused(it) if it.reason == "Invalid"),
-            "{name}"
-        );
+        let outcome = house.wait(house.executor.create(&intent("k1", name, job(script("true")))));
+        assert!(matches!(outcome, CreateOutcome::Refused(it) if it.reason == "Invalid"), "{name}");
     }
 }
 
@@ -109,13 +89,7 @@ fn a_deleted_object_is_gone_with_all_that_belongs_to_it() {
     let logs = house.wait(house.executor.logs(&object, LogOptions::default()));
     assert!(matches!(logs.err(), Some(ExecutorError::NotFound(_))));
     for folder in ["objects", "staging"] {
-        assert_eq!(
-            std::fs::read_dir(house.root().join(folder))
-                .unwrap()
-                .count(),
-            0,
-            "{folder}"
-        );
+        assert_eq!(std::fs::read_dir(house.root().join(folder)).unwrap().count(), 0, "{folder}");
     }
     // The name is free again, and what is made under it is another object.
     let next = house.create(&intent("k1", "it", job(script("true"))));
@@ -134,22 +108,12 @@ fn creating_while_deleting_leaves_a_whole_object_or_none() {
         let wanted = intent("k1", "it", job(script("true")));
         let object = house.create(&wanted);
         house.ended(&object);
-        let (deleted, created) = house.wait(async {
-            tokio::join!(
-                house.executor.delete(&object),
-                house.executor.create(&wanted)
-            )
-        });
+        let (deleted, created) =
+            house.wait(async { tokio::join!(house.executor.delete(&object), house.executor.create(&wanted)) });
         deleted.unwrap();
-        let CreateOutcome::Created(created) = created else {
-            panic!("{created:?}")
-        };
+        let CreateOutcome::Created(created) = created else { panic!("{created:?}") };
         if created != object {
-            assert_eq!(
-                conclusion(&house.ended(&created)),
-                "Complete",
-                "round {round}"
-            );
+            assert_eq!(conclusion(&house.ended(&created)), "Complete", "round {round}");
         }
         house.wait(house.executor.delete(&created)).unwrap();
     }

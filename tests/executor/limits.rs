@@ -56,10 +56,7 @@ fn restarts_in_a_pod_count_against_the_backoff_limit() {
 #[test]
 fn an_object_fails_at_its_deadline_with_all_that_it_runs() {
     let house = House::new();
-    let seen = house.run(script_with(
-        "echo begun; sleep 1000",
-        json!({"activeDeadlineSeconds": 1}),
-    ));
+    let seen = house.run(script_with("echo begun; sleep 1000", json!({"activeDeadlineSeconds": 1})));
     assert_eq!(conclusion(&seen), "DeadlineExceeded");
     assert_eq!(exits(&seen)[0].1, 143);
     assert_eq!(house.text(&seen.object), ["begun"]);
@@ -81,21 +78,11 @@ fn an_indexed_job_runs_every_index_once_and_no_more_at_once_than_it_may() {
     assert_eq!(conclusion(&seen), "Complete");
     let indexes: Vec<Option<u32>> = seen.pods.values().map(|pod| pod.index).collect();
     assert_eq!(indexes, (0..8).map(Some).collect::<Vec<_>>());
-    let (mut said, counts): (Vec<String>, Vec<String>) = house
-        .text(&seen.object)
-        .into_iter()
-        .partition(|line| line.starts_with("index"));
+    let (mut said, counts): (Vec<String>, Vec<String>) =
+        house.text(&seen.object).into_iter().partition(|line| line.starts_with("index"));
     said.sort();
-    assert_eq!(
-        said,
-        (0..8).map(|it| format!("index {it}")).collect::<Vec<_>>()
-    );
-    assert!(
-        counts
-            .iter()
-            .all(|it| it.trim().parse::<u32>().unwrap() <= 3),
-        "{counts:?}"
-    );
+    assert_eq!(said, (0..8).map(|it| format!("index {it}")).collect::<Vec<_>>());
+    assert!(counts.iter().all(|it| it.trim().parse::<u32>().unwrap() <= 3), "{counts:?}");
 }
 
 #[test]
@@ -106,41 +93,23 @@ fn failures_are_counted_by_index_where_the_manifest_says_so() {
             "completionMode": "Indexed", "completions": 3, "parallelism": 1,
             "backoffLimitPerIndex": 1, "template": pod("exit $((JOB_COMPLETION_INDEX == 0))"),
         });
-        spec.as_object_mut()
-            .unwrap()
-            .extend(more.as_object().unwrap().clone());
+        spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         spec
     };
     let seen = house.run(spec(json!({})));
     assert_eq!(conclusion(&seen), "FailedIndexes");
     let codes: Vec<(String, i32)> = exits(&seen).into_iter().map(|it| (it.0, it.1)).collect();
-    let expected = [
-        ("it-0-0/main", 1),
-        ("it-0-1/main", 1),
-        ("it-1-0/main", 0),
-        ("it-2-0/main", 0),
-    ];
+    let expected = [("it-0-0/main", 1), ("it-0-1/main", 1), ("it-1-0/main", 0), ("it-2-0/main", 0)];
     assert_eq!(codes, expected.map(|(name, code)| (name.to_owned(), code)));
 
-    let object = house.create(&intent(
-        "k2",
-        "two",
-        job(spec(json!({"maxFailedIndexes": 0}))),
-    ));
-    assert_eq!(
-        conclusion(&house.ended(&object)),
-        "MaxFailedIndexesExceeded"
-    );
+    let object = house.create(&intent("k2", "two", job(spec(json!({"maxFailedIndexes": 0})))));
+    assert_eq!(conclusion(&house.ended(&object)), "MaxFailedIndexesExceeded");
 }
 
 #[test]
 fn pods_beyond_the_limit_of_the_machine_wait_and_are_shown_to() {
     let house = House::with(|config| config.max_running = 1);
-    let first = house.create(&intent(
-        "k1",
-        "one",
-        job(script_with("sleep 1000", json!({}))),
-    ));
+    let first = house.create(&intent("k1", "one", job(script_with("sleep 1000", json!({})))));
     house.running(&first);
     let second = house.create(&intent("k2", "two", job(script_with("true", json!({})))));
     let seen = house.until(&second, |seen| !seen.pods.is_empty());

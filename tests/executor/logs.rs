@@ -5,10 +5,7 @@ use jobwright::executor::{Executor, LogOptions};
 use crate::house::{House, intent, job, script};
 
 fn following() -> LogOptions {
-    LogOptions {
-        follow: true,
-        ..LogOptions::default()
-    }
+    LogOptions { follow: true, ..LogOptions::default() }
 }
 
 #[test]
@@ -22,11 +19,7 @@ fn a_hundred_thousand_lines_come_whole_and_in_order_while_they_are_written() {
         assert_eq!(line.text, format!("line {index}"));
     }
     assert!(lines.is_sorted_by_key(|line| line.at));
-    assert!(
-        lines
-            .iter()
-            .all(|line| line.pod == "it-0" && line.container == "main")
-    );
+    assert!(lines.iter().all(|line| line.pod == "it-0" && line.container == "main"));
     // Read again at rest, it is the same.
     assert_eq!(house.log(&object, LogOptions::default()), lines);
 }
@@ -63,19 +56,13 @@ fn a_tail_is_the_last_lines_and_since_is_a_moment() {
     let seen = house.run(script("for i in 1 2 3 4 5; do echo $i; sleep 0.002; done"));
     let all = house.log(&seen.object, LogOptions::default());
     let tail = |count| {
-        let options = LogOptions {
-            tail: Some(count),
-            ..following()
-        };
+        let options = LogOptions { tail: Some(count), ..following() };
         house.log(&seen.object, options)
     };
     assert_eq!(tail(0), []);
     assert_eq!(tail(2), all[3..]);
     assert_eq!(tail(100), all);
-    let options = LogOptions {
-        since: Some(all[2].at),
-        ..following()
-    };
+    let options = LogOptions { since: Some(all[2].at), ..following() };
     assert_eq!(house.log(&seen.object, options), all[2..]);
 }
 
@@ -88,10 +75,7 @@ fn a_followed_log_of_a_cancelled_object_ends() {
         use futures_util::StreamExt;
         let lines = house.executor.logs(&object, following()).await.unwrap();
         house.executor.cancel(&object).await.unwrap();
-        lines
-            .map(|line| line.unwrap().text)
-            .collect::<Vec<_>>()
-            .await
+        lines.map(|line| line.unwrap().text).collect::<Vec<_>>().await
     });
     assert_eq!(lines, ["on"]);
 }

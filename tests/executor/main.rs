@@ -1,10 +1,6 @@
 //! The process executor from outside: real processes, real guards, real restarts.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test that cannot go on ends with a panic"
-)]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on ends with a panic")]
 
 mod ends;
 mod house;

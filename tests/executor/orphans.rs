@@ -72,9 +72,7 @@ fn host() {
         config.grace = std::time::Duration::from_millis(100);
         let executor = ProcessExecutor::open(config).unwrap();
         let text = stubborn(&folder.join("pipe"));
-        executor
-            .create(&intent("k1", "it", job(script(&text))))
-            .await;
+        executor.create(&intent("k1", "it", job(script(&text)))).await;
         std::future::pending::<()>().await;
     });
 }

@@ -15,10 +15,7 @@ fn ended_objects_are_listed_with_their_end_and_their_logs() {
     let (before_done, before_failed) = (house.ended(&done), house.ended(&failed));
     let house = house.restarted();
     assert_eq!(house.listed().len(), 2);
-    for (object, before, text) in [
-        (&done, before_done, "well"),
-        (&failed, before_failed, "badly"),
-    ] {
+    for (object, before, text) in [(&done, before_done, "well"), (&failed, before_failed, "badly")] {
         let after = house.ended(object);
         assert_eq!(after.conclusion, before.conclusion);
         assert_eq!(exits(&after), exits(&before));
@@ -38,11 +35,7 @@ fn an_object_whose_process_died_with_the_service_is_lost_and_never_started_again
         pipe.display()
     );
     // Even retries that are left are not made: nobody knows how the first attempt would have ended.
-    let wanted = intent(
-        "k1",
-        "it",
-        job(script_with(&text, json!({"backoffLimit": 5}))),
-    );
+    let wanted = intent("k1", "it", job(script_with(&text, json!({"backoffLimit": 5}))));
     let object = house.create(&wanted);
     held.ready();
     let house = house.restarted();
@@ -60,11 +53,7 @@ fn an_object_whose_process_died_with_the_service_is_lost_and_never_started_again
     let house = house.restarted();
     assert_eq!(house.listed(), []);
     house.wait(house.executor.delete(&object)).unwrap();
-    assert!(
-        house
-            .wait(house.executor.logs(&object, Default::default()))
-            .is_err()
-    );
+    assert!(house.wait(house.executor.logs(&object, Default::default())).is_err());
 }
 
 #[test]
@@ -85,10 +74,7 @@ fn a_pod_that_was_between_two_containers_is_lost() {
     held.ready();
     let house = house.restarted();
     assert_eq!(house.listed(), []);
-    assert_eq!(
-        house.create(&intent("k1", "it", job(script("true")))),
-        object
-    );
+    assert_eq!(house.create(&intent("k1", "it", job(script("true")))), object);
 }
 
 #[test]
@@ -110,14 +96,8 @@ fn a_cancellation_outlives_the_service() {
     let house = House::with(|config| config.grace = std::time::Duration::from_secs(3600));
     let pipe = house.root().join("pipe");
     let held = Held::new(&pipe);
-    let text = format!(
-        "trap : TERM; exec 3> {}; echo ready >&3; while :; do sleep 0.05; done",
-        pipe.display()
-    );
-    let spec = script_with(
-        &text,
-        json!({"template": {"spec": {"terminationGracePeriodSeconds": 2}}}),
-    );
+    let text = format!("trap : TERM; exec 3> {}; echo ready >&3; while :; do sleep 0.05; done", pipe.display());
+    let spec = script_with(&text, json!({"template": {"spec": {"terminationGracePeriodSeconds": 2}}}));
     let object = house.create(&intent("k1", "it", job(spec)));
     held.ready();
     house.wait(house.executor.cancel(&object)).unwrap();

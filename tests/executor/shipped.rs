@@ -33,10 +33,7 @@ fn every_example_is_one_that_this_executor_can_honour() {
     let manifests = manifests();
     assert!(manifests.len() >= 6);
     for (name, manifest) in manifests {
-        house
-            .executor
-            .check(&manifest)
-            .unwrap_or_else(|error| panic!("{name}: {error}"));
+        house.executor.check(&manifest).unwrap_or_else(|error| panic!("{name}: {error}"));
     }
 }
 
@@ -46,12 +43,8 @@ fn shell_task_and_fan_out_run() {
     let run = |wanted: &str| {
         let (_, mut manifest) = manifests().into_iter().find(|it| it.0 == wanted).unwrap();
         // A worker without an endpoint says so and does its work.
-        let env = manifest
-            .pointer_mut("/spec/template/spec/containers/0/env")
-            .unwrap();
-        env.as_array_mut()
-            .unwrap()
-            .retain(|it| it["name"] != "JOBWRIGHT_CALLBACK_URL");
+        let env = manifest.pointer_mut("/spec/template/spec/containers/0/env").unwrap();
+        env.as_array_mut().unwrap().retain(|it| it["name"] != "JOBWRIGHT_CALLBACK_URL");
         let object = house.create(&intent(wanted, wanted, manifest));
         let seen = house.ended(&object);
         assert_eq!(conclusion(&seen), "Complete", "{:?}", house.text(&object));
@@ -63,10 +56,5 @@ fn shell_task_and_fan_out_run() {
     let mut shards = run("fan-out-default");
     shards.retain(|line| line.starts_with("Shard"));
     shards.sort();
-    assert_eq!(
-        shards,
-        (0..4)
-            .map(|it| format!("Shard {it} of 4"))
-            .collect::<Vec<_>>()
-    );
+    assert_eq!(shards, (0..4).map(|it| format!("Shard {it} of 4")).collect::<Vec<_>>());
 }

@@ -22,9 +22,7 @@ fn objects_a_second() {
     }}});
     for (in_flight, count) in [(1, 100), (32, 1000)] {
         let begun = Instant::now();
-        house
-            .runtime
-            .block_on(run(&house.executor, &spec, in_flight, count));
+        house.runtime.block_on(run(&house.executor, &spec, in_flight, count));
         let seconds = begun.elapsed().as_secs_f64();
         println!(
             "{in_flight} in flight: {:.0} objects/s created, run, ended and deleted; {:.1} ms each",

@@ -26,19 +26,11 @@ fn the_environment_is_the_manifests_and_nothing_of_the_service() {
     let env: BTreeMap<&str, &str> = lines.iter().filter_map(|it| it.split_once('=')).collect();
     let names: Vec<&str> = env.keys().copied().collect();
     // The shell adds PWD (and some shells SHLVL and _) by itself.
-    let names: Vec<&str> = names
-        .into_iter()
-        .filter(|name| !["PWD", "OLDPWD", "SHLVL", "_"].contains(name))
-        .collect();
-    let expected = [
-        "BOTH", "GREETING", "HOME", "HOSTNAME", "LANG", "LATER", "PATH", "POD", "TEAM", "TMPDIR",
-    ];
+    let names: Vec<&str> = names.into_iter().filter(|name| !["PWD", "OLDPWD", "SHLVL", "_"].contains(name)).collect();
+    let expected = ["BOTH", "GREETING", "HOME", "HOSTNAME", "LANG", "LATER", "PATH", "POD", "TEAM", "TMPDIR"];
     assert_eq!(names, expected);
     assert_eq!(env["BOTH"], "hello, $(GREETING) $(LATER) $(PATH)");
-    assert_eq!(
-        (env["POD"], env["HOSTNAME"], env["TEAM"]),
-        ("it-0", "it-0", "a")
-    );
+    assert_eq!((env["POD"], env["HOSTNAME"], env["TEAM"]), ("it-0", "it-0", "a"));
     assert_eq!(env["HOME"], env["PWD"]);
 }
 
@@ -51,10 +43,7 @@ fn arguments_take_references_and_reach_the_program_as_they_are() {
     let seen = house.run(json!({"backoffLimit": 0, "template": {
         "spec": {"restartPolicy": "Never", "containers": [main]},
     }}));
-    assert_eq!(
-        house.text(&seen.object),
-        ["1; $(B)", "$(A)", "$(NO)", "two words", "", "é"]
-    );
+    assert_eq!(house.text(&seen.object), ["1; $(B)", "$(A)", "$(NO)", "two words", "", "é"]);
 }
 
 #[test]
@@ -63,15 +52,8 @@ fn a_program_has_an_empty_folder_no_input_and_no_open_files_of_ours() {
     let seen = house.run(script("ls -A; cat; ls /proc/self/fd"));
     let lines = house.text(&seen.object);
     // What this test itself was started with is not ours; 3 is the folder that `ls` reads.
-    let opened: Vec<&str> = lines
-        .iter()
-        .map(String::as_str)
-        .filter(|fd| !is_inherited(fd))
-        .collect();
-    assert!(
-        opened.is_empty() || opened == ["3"],
-        "{opened:?} in {lines:?}"
-    );
+    let opened: Vec<&str> = lines.iter().map(String::as_str).filter(|fd| !is_inherited(fd)).collect();
+    assert!(opened.is_empty() || opened == ["3"], "{opened:?} in {lines:?}");
 }
 
 /// Whether a file of this process is handed on to the programs that it starts.
@@ -87,10 +69,8 @@ fn what_a_program_left_running_ends_with_it() {
     let house = House::new();
     let pipe = house.root().join("pipe");
     let held = crate::orphans::Held::new(&pipe);
-    let text = format!(
-        "exec 3> {}; setsid sh -c 'sleep 1000' & (setsid sleep 1000 &) ; echo ready >&3",
-        pipe.display()
-    );
+    let text =
+        format!("exec 3> {}; setsid sh -c 'sleep 1000' & (setsid sleep 1000 &) ; echo ready >&3", pipe.display());
     let seen = house.run(script_with(&text, json!({})));
     assert_eq!(conclusion(&seen), "Complete");
     held.all_ended();

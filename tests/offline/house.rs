@@ -4,9 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The rooms from top to bottom: each may use those below it.
-const ROOMS: [&str; 7] = [
-    "cli", "http", "service", "executor", "store", "template", "job",
-];
+const ROOMS: [&str; 7] = ["cli", "http", "service", "executor", "store", "template", "job"];
 
 fn sources(under: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
@@ -55,25 +53,14 @@ fn offences(room: &str, forbidden: &[String]) -> Vec<String> {
 #[test]
 fn rooms_use_only_those_below_them() {
     for (index, room) in ROOMS.iter().enumerate() {
-        let above: Vec<String> = ROOMS[..index]
-            .iter()
-            .map(|above| format!("crate::{above}::"))
-            .collect();
+        let above: Vec<String> = ROOMS[..index].iter().map(|above| format!("crate::{above}::")).collect();
         assert_eq!(offences(room, &above), [""; 0], "{room} reaches up");
     }
 }
 
 #[test]
 fn what_a_job_is_depends_on_no_clock_and_no_io() {
-    let forbidden = [
-        "Timestamp::now",
-        "std::fs",
-        "std::io",
-        "std::net",
-        "std::env",
-        "tokio::",
-        "tracing::",
-    ];
+    let forbidden = ["Timestamp::now", "std::fs", "std::io", "std::net", "std::env", "tokio::", "tracing::"];
     let forbidden = forbidden.map(str::to_owned);
     assert_eq!(offences("job", &forbidden), [""; 0]);
 }
@@ -85,10 +72,7 @@ fn libraries_that_may_have_to_go_are_used_in_one_place_each() {
             assert_eq!(offences(room, &["sled::".to_owned()]), [""; 0]);
         }
         let elsewhere = offences(room, &["serde_yaml::".to_owned()]);
-        let elsewhere: Vec<_> = elsewhere
-            .iter()
-            .filter(|place| !place.starts_with("src/template/yaml"))
-            .collect();
+        let elsewhere: Vec<_> = elsewhere.iter().filter(|place| !place.starts_with("src/template/yaml")).collect();
         assert_eq!(elsewhere, [""; 0]);
     }
 }

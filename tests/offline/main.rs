@@ -1,10 +1,6 @@
 //! Black-box tests that need nothing but the built program: no server, no network.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test fails by panicking"
-)]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod house;
 mod program;

@@ -62,19 +62,14 @@ const ONE: &str = "parameters: {properties: {p: {type: string}}}\n";
 
 /// The only line of `stderr` after its head.
 fn complaint(told: &str) -> &str {
-    assert!(
-        told.starts_with("exit code 1\n--- stdout\n--- stderr\n"),
-        "{told}"
-    );
+    assert!(told.starts_with("exit code 1\n--- stdout\n--- stderr\n"), "{told}");
     told.split_once("--- stderr\n").unwrap().1
 }
 
 #[test]
 fn a_manifest_goes_to_stdout_as_yaml_or_json() {
     assert_snapshot!("yaml", shipped(&["hello", "-p", "name=Ada"]));
-    let json = shipped(&[
-        "hello", "-p", "name=Ada", "-o", "json", "--id", "k1", "--name", "Mine",
-    ]);
+    let json = shipped(&["hello", "-p", "name=Ada", "-o", "json", "--id", "k1", "--name", "Mine"]);
     let text = json.split("--- stdout\n").nth(1).unwrap();
     let text = text.split("--- stderr").next().unwrap();
     let manifest: Value = serde_json::from_str(text).unwrap();
@@ -84,15 +79,7 @@ fn a_manifest_goes_to_stdout_as_yaml_or_json() {
 
 #[test]
 fn the_same_input_gives_the_same_bytes() {
-    let args = [
-        "nightly-report",
-        "-p",
-        "day=2026-01-31",
-        "-p",
-        "to=a@b.org",
-        "-p",
-        "to=c@d.org",
-    ];
+    let args = ["nightly-report", "-p", "day=2026-01-31", "-p", "to=a@b.org", "-p", "to=c@d.org"];
     assert_eq!(shipped(&args), shipped(&args));
 }
 
@@ -130,17 +117,10 @@ fn every_fault_of_the_parameters_is_listed() {
         "dya=2026-01-31",
     ];
     assert_snapshot!("faults", shipped(&faults));
-    assert_snapshot!(
-        "wrong_date",
-        shipped(&["nightly-report", "-p", "day=31.1.2026"])
-    );
+    assert_snapshot!("wrong_date", shipped(&["nightly-report", "-p", "day=31.1.2026"]));
     assert_snapshot!(
         "wrong_object",
-        shipped(&[
-            "resources",
-            "-p",
-            r#"resources={"limit":{},"requests":{"cpu":"much"}}"#
-        ])
+        shipped(&["resources", "-p", r#"resources={"limit":{},"requests":{"cpu":"much"}}"#])
     );
 }
 
@@ -160,20 +140,14 @@ fn a_misspelt_setting_is_told_and_renders_all_the_same() {
     assert!(told.contains("has no setting `worker_imgae`; did you mean `worker_image`?"));
     assert_snapshot!(
         "missing_setting",
-        render(
-            "settings: {registry: {type: string}}\n",
-            &job("          args: [\"{{settings.registry}}\"]\n")
-        )
+        render("settings: {registry: {type: string}}\n", &job("          args: [\"{{settings.registry}}\"]\n"))
     );
 }
 
 #[test]
 fn secrets_are_masked() {
     let told = shipped(&["shell-task", "-p", "message=m", "-p", "token=hunter2"]);
-    assert!(
-        told.starts_with("exit code 0") && !told.contains("hunter2"),
-        "{told}"
-    );
+    assert!(told.starts_with("exit code 0") && !told.contains("hunter2"), "{told}");
 }
 
 #[test]
@@ -194,83 +168,27 @@ fn a_template_that_is_wrong_is_refused_with_the_place() {
             "parameters: {properties: {dry_run: {type: boolean}}}\n",
             job("          {{#if params.dryrun}}\n          tty: true\n          {{/if}}\n"),
         ),
-        (
-            "block_over_a_text",
-            ONE,
-            job("          {{#if params.p}}\n          tty: true\n          {{/if}}\n"),
-        ),
+        ("block_over_a_text", ONE, job("          {{#if params.p}}\n          tty: true\n          {{/if}}\n")),
         ("unknown_helper", ONE, hole("{{lowr params.p}}")),
-        (
-            "unknown_block",
-            ONE,
-            job("          {{#unles params.p}}{{/unles}}\n"),
-        ),
+        ("unknown_block", ONE, job("          {{#unles params.p}}{{/unles}}\n")),
         ("unknown_partial", "", job("          {{> restricted}}\n")),
-        (
-            "unknown_field",
-            "",
-            job("          imagePullPolcy: Always\n"),
-        ),
-        (
-            "wrong_type",
-            "",
-            job("          args: run\n          tty: 1\n"),
-        ),
+        ("unknown_field", "", job("          imagePullPolcy: Always\n")),
+        ("wrong_type", "", job("          args: run\n          tty: 1\n")),
         ("broken_yaml", "", job("          args: [a, b\n")),
-        (
-            "two_documents",
-            "",
-            format!("{}---\napiVersion: v1\nkind: Pod\n", job("")),
-        ),
+        ("two_documents", "", format!("{}---\napiVersion: v1\nkind: Pod\n", job(""))),
         ("no_document", "", "# nothing\n".to_owned()),
-        (
-            "another_kind",
-            "",
-            "apiVersion: batch/v1\nkind: CronJob\n".to_owned(),
-        ),
-        (
-            "another_version",
-            "",
-            "apiVersion: batch/v1beta1\nkind: Job\n".to_owned(),
-        ),
-        (
-            "refused_by_kubernetes",
-            "",
-            job("        - name: main\n").replace("Never", "Always"),
-        ),
-        (
-            "value_in_a_key",
-            ONE,
-            job("          env: [{name: A, \"{{params.p}}\": b}]\n"),
-        ),
-        (
-            "value_as_a_tag",
-            ONE,
-            job("          args: [!{{params.p}} x]\n"),
-        ),
-        (
-            "value_as_an_alias",
-            ONE,
-            job("          args: [*{{params.p}}]\n"),
-        ),
+        ("another_kind", "", "apiVersion: batch/v1\nkind: CronJob\n".to_owned()),
+        ("another_version", "", "apiVersion: batch/v1beta1\nkind: Job\n".to_owned()),
+        ("refused_by_kubernetes", "", job("        - name: main\n").replace("Never", "Always")),
+        ("value_in_a_key", ONE, job("          env: [{name: A, \"{{params.p}}\": b}]\n")),
+        ("value_as_a_tag", ONE, job("          args: [!{{params.p}} x]\n")),
+        ("value_as_an_alias", ONE, job("          args: [*{{params.p}}]\n")),
         ("no_value_for_a_text", ONE, hole("x{{params.p}}")),
         ("tag", "", job("          args: [!thing x]\n")),
-        (
-            "duplicate_key",
-            "",
-            job("          tty: true\n          tty: false\n"),
-        ),
+        ("duplicate_key", "", job("          tty: true\n          tty: false\n")),
         ("head_key", "titel: T\n", job("")),
-        (
-            "head_keyword",
-            "parameters: {properties: {p: {tpye: string}}}\n",
-            job(""),
-        ),
-        (
-            "head_default",
-            "parameters: {properties: {p: {type: integer, default: many}}}\n",
-            job(""),
-        ),
+        ("head_keyword", "parameters: {properties: {p: {tpye: string}}}\n", job("")),
+        ("head_default", "parameters: {properties: {p: {type: integer, default: many}}}\n", job("")),
         ("head_yaml", "title: [\n", job("")),
     ] {
         let told = render(head, &body);
@@ -285,10 +203,7 @@ fn a_fault_within_a_partial_is_placed_in_the_partial() {
     let dir = folder("", &job("          {{> extra}}\n"));
     partial(&dir, "extra.yaml", "# more\nworkingDir: /tmp\nttyy: true\n");
     let told = render_in(dir.path(), &[]);
-    assert!(
-        complaint(&told).contains("partials/extra.yaml:3:1: "),
-        "{told}"
-    );
+    assert!(complaint(&told).contains("partials/extra.yaml:3:1: "), "{told}");
 }
 
 #[test]
@@ -327,50 +242,34 @@ fn values_that_look_like_yaml_stay_the_values_that_they_are() {
     let body = job(
         "          args: [\"{{params.p}}\", {{params.p}}, \"<{{params.p}}>\"]\n          env:\n            - {name: P, value: '{{params.p}}'}\n",
     );
-    let dir = folder(
-        "parameters: {required: [p], properties: {p: {type: string}}}\n",
-        &body,
-    );
+    let dir = folder("parameters: {required: [p], properties: {p: {type: string}}}\n", &body);
     for value in SHAPED {
         let file = dir.path().join("p.json");
         fs::write(&file, json!({"p": value}).to_string()).unwrap();
         let told = render_in(dir.path(), &["-o", "json", "-f", file.to_str().unwrap()]);
         let text = told.strip_prefix("exit code 0\n--- stdout\n");
         let text = text.unwrap_or_else(|| panic!("{value:?}: {told}"));
-        let manifest: Value =
-            serde_json::from_str(text.strip_suffix("--- stderr\n").unwrap()).unwrap();
+        let manifest: Value = serde_json::from_str(text.strip_suffix("--- stderr\n").unwrap()).unwrap();
         let container = json!({
             "name": "main", "image": "busybox:1.37",
             "args": [value, value, format!("<{value}>")],
             "env": [{"name": "P", "value": value}],
         });
-        assert_eq!(
-            manifest["spec"]["template"]["spec"]["containers"],
-            json!([container]),
-            "{value:?}"
-        );
+        assert_eq!(manifest["spec"]["template"]["spec"]["containers"], json!([container]), "{value:?}");
     }
 }
 
 #[test]
 fn the_yaml_that_is_written_reads_as_the_json_that_is_written() {
     let body = job("          args: [\"{{params.p}}\"]\n");
-    let dir = folder(
-        "parameters: {required: [p], properties: {p: {type: string}}}\n",
-        &body,
-    );
+    let dir = folder("parameters: {required: [p], properties: {p: {type: string}}}\n", &body);
     for value in SHAPED {
         let file = dir.path().join("p.json");
         fs::write(&file, json!({"p": value}).to_string()).unwrap();
         let told = render_in(dir.path(), &["-f", file.to_str().unwrap()]);
         let text = told.strip_prefix("exit code 0\n--- stdout\n").unwrap();
-        let read =
-            jobwright::template::yaml::read_object(text.strip_suffix("--- stderr\n").unwrap())
-                .unwrap();
-        assert_eq!(
-            read["spec"]["template"]["spec"]["containers"][0]["args"],
-            json!([value])
-        );
+        let read = jobwright::template::yaml::read_object(text.strip_suffix("--- stderr\n").unwrap()).unwrap();
+        assert_eq!(read["spec"]["template"]["spec"]["containers"][0]["args"], json!([value]));
     }
 }
 
@@ -388,10 +287,7 @@ fn what_no_container_can_carry_is_refused_and_not_changed() {
     };
     assert_snapshot!("nul", given(r#"{"p": "a\u0000b"}"#));
     assert_snapshot!("lone_surrogate", given(r#"{"p": "a\ud800b"}"#));
-    assert_snapshot!(
-        "huge_integer",
-        given(r#"{"n": 123456789012345678901234567890}"#)
-    );
+    assert_snapshot!("huge_integer", given(r#"{"n": 123456789012345678901234567890}"#));
     assert_snapshot!("huge_fraction", given(r#"{"n": 1e400}"#));
     assert_snapshot!("inexact_number", given(r#"{"n": 1e300}"#));
     let long = "x".repeat(1024 * 1024 + 1);
@@ -400,20 +296,14 @@ fn what_no_container_can_carry_is_refused_and_not_changed() {
 
 #[test]
 fn a_mebibyte_of_text_arrives_whole() {
-    let dir = folder(
-        "parameters: {properties: {p: {type: string}}}\n",
-        &job("          args: [\"{{params.p}}\"]\n"),
-    );
+    let dir = folder("parameters: {properties: {p: {type: string}}}\n", &job("          args: [\"{{params.p}}\"]\n"));
     let long = "é\n".repeat(1024 * 1024 / 3);
     let file = dir.path().join("p.json");
     fs::write(&file, json!({"p": long}).to_string()).unwrap();
     let told = render_in(dir.path(), &["-o", "json", "-f", file.to_str().unwrap()]);
     let text = told.strip_prefix("exit code 0\n--- stdout\n").unwrap();
     let manifest: Value = serde_json::from_str(text.strip_suffix("--- stderr\n").unwrap()).unwrap();
-    assert_eq!(
-        manifest["spec"]["template"]["spec"]["containers"][0]["args"][0],
-        long
-    );
+    assert_eq!(manifest["spec"]["template"]["spec"]["containers"][0]["args"][0], long);
 }
 
 #[test]
@@ -428,29 +318,13 @@ fn a_bomb_is_refused_by_a_limit_with_its_name() {
     assert!(complaint(&bomb).contains("limit `yaml-nodes`"), "{bomb}");
     let bomb = render(&format!("{aliases}title: t\n"), &job(""));
     assert!(complaint(&bomb).contains("limit `yaml-nodes`"), "{bomb}");
-    let deep = render(
-        "",
-        &job(&format!(
-            "          args: {}{}\n",
-            "[".repeat(5000),
-            "]".repeat(5000)
-        )),
-    );
+    let deep = render("", &job(&format!("          args: {}{}\n", "[".repeat(5000), "]".repeat(5000))));
     assert!(complaint(&deep).contains("limit `nesting-depth`"), "{deep}");
-    let large = render(
-        "",
-        &job(&format!("          # {}\n", "x".repeat(256 * 1024))),
-    );
-    assert!(
-        complaint(&large).contains("limit `template-size`"),
-        "{large}"
-    );
+    let large = render("", &job(&format!("          # {}\n", "x".repeat(256 * 1024))));
+    assert!(complaint(&large).contains("limit `template-size`"), "{large}");
 
     let list = "parameters: {properties: {l: {type: array, items: {type: integer}}, n: {}}}\n";
-    let dir = folder(
-        list,
-        &job("          {{#each params.l}}{{#each ../params.l}}{{/each}}{{/each}}\n"),
-    );
+    let dir = folder(list, &job("          {{#each params.l}}{{#each ../params.l}}{{/each}}{{/each}}\n"));
     let file = dir.path().join("p.json");
     let given = |value: Value| {
         fs::write(&file, value.to_string()).unwrap();
@@ -461,10 +335,7 @@ fn a_bomb_is_refused_by_a_limit_with_its_name() {
     let long = given(json!({"l": vec![1; 20_000]}));
     assert!(complaint(&long).contains("limit `list-items`"), "{long}");
     let square = given(json!({"l": vec![1; 1000]}));
-    assert!(
-        complaint(&square).contains("limit `loop-iterations`"),
-        "{square}"
-    );
+    assert!(complaint(&square).contains("limit `loop-iterations`"), "{square}");
 }
 
 #[test]

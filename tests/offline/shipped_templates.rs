@@ -24,11 +24,7 @@ fn rendered(catalog: &Catalog) -> Vec<(String, String)> {
             State::Loaded(template) => template,
             State::Broken { error, .. } => panic!("{}: {error}", entry.name),
         };
-        assert!(
-            !template.examples().is_empty(),
-            "{} has no example",
-            entry.name
-        );
+        assert!(!template.examples().is_empty(), "{} has no example", entry.name);
         for (example, parameters) in template.examples() {
             let name = format!("{}/{example}", entry.name);
             let checked = template.check(parameters);
@@ -46,20 +42,14 @@ fn every_example_gives_its_golden_manifest() {
     for (name, manifest) in rendered(&catalog(&TemplateSource::Folder(folder()))) {
         let path = folder().join("golden").join(format!("{name}.yaml"));
         let golden = std::fs::read_to_string(&path).unwrap_or_default();
-        assert!(
-            golden == manifest,
-            "{name} differs; see: cargo run -- templates test"
-        );
+        assert!(golden == manifest, "{name} differs; see: cargo run -- templates test");
     }
 }
 
 #[test]
 fn those_inside_the_program_are_those_in_the_folder() {
     let inside = rendered(&catalog(&TemplateSource::Embedded));
-    assert_eq!(
-        inside,
-        rendered(&catalog(&TemplateSource::Folder(folder())))
-    );
+    assert_eq!(inside, rendered(&catalog(&TemplateSource::Folder(folder()))));
 }
 
 #[test]
@@ -78,10 +68,7 @@ fn the_kustomization_lists_every_template_and_every_partial() {
         let maps = kustomization["configMapGenerator"].as_array().unwrap();
         let map = maps.iter().find(|it| it["name"] == map).unwrap();
         let files = map["files"].as_array().unwrap();
-        files
-            .iter()
-            .map(|it| it.as_str().unwrap().to_owned())
-            .collect()
+        files.iter().map(|it| it.as_str().unwrap().to_owned()).collect()
     };
     assert_eq!(listed("job-templates"), yaml_files(""));
     assert_eq!(listed("job-template-partials"), yaml_files("partials/"));
@@ -92,9 +79,7 @@ fn the_dummy_job_is_the_one_that_workers_know() {
     let mut settings = Settings::new();
     settings.insert("dummy_image".to_owned(), json!("gcr.io/project/dummyjob"));
     let source = TemplateSource::Folder(folder());
-    let template = Catalog::load_one(&source, &settings, "dummy-job")
-        .unwrap()
-        .unwrap();
+    let template = Catalog::load_one(&source, &settings, "dummy-job").unwrap().unwrap();
     let checked = template.check(&serde_json::Map::new()).unwrap();
     let context = Context {
         job_id: "k1".to_owned(),
@@ -112,23 +97,13 @@ fn the_dummy_job_is_the_one_that_workers_know() {
     assert_eq!(container["name"], "dummy-job-container");
     assert_eq!(container["image"], "gcr.io/project/dummyjob");
     assert_eq!(container["command"], json!(["/app/dummyjob"]));
-    assert_eq!(
-        container["args"],
-        json!([
-            "--api-end-point",
-            "http://jobs.example/callback/t",
-            "--job-id",
-            "k1"
-        ])
-    );
+    assert_eq!(container["args"], json!(["--api-end-point", "http://jobs.example/callback/t", "--job-id", "k1"]));
 }
 
 #[test]
 fn lint_has_nothing_to_say_about_them() {
     let folder = folder();
-    let output = jobwright(&["lint", "--deny-warnings", folder.to_str().unwrap()])
-        .output()
-        .unwrap();
+    let output = jobwright(&["lint", "--deny-warnings", folder.to_str().unwrap()]).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&output.stdout), "");
     assert_eq!(output.status.code(), Some(0));
 }

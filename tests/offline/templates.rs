@@ -44,11 +44,7 @@ fn folder() -> tempfile::TempDir {
 #[test]
 fn a_list_names_broken_templates_with_the_reason() {
     let dir = folder();
-    fs::write(
-        dir.path().join("bad.yaml"),
-        HELLO.replace("params.name}}", "params.nmae}}"),
-    )
-    .unwrap();
+    fs::write(dir.path().join("bad.yaml"), HELLO.replace("params.name}}", "params.nmae}}")).unwrap();
     assert_snapshot!("list", templates(dir.path(), &["list"]));
     let json = templates(dir.path(), &["list", "-o", "json"]);
     let json = json.strip_prefix("exit code 0\n--- stdout\n").unwrap();
@@ -62,13 +58,7 @@ fn a_list_names_broken_templates_with_the_reason() {
 fn a_template_is_shown_with_all_that_it_takes() {
     let dir = folder();
     assert_snapshot!("show", templates(dir.path(), &["show", "hello"]));
-    assert_snapshot!(
-        "show_yaml",
-        templates(
-            dir.path(),
-            &["show", "hello", "-o", "yaml", "--set", "image=x:1"]
-        )
-    );
+    assert_snapshot!("show_yaml", templates(dir.path(), &["show", "hello", "-o", "yaml", "--set", "image=x:1"]));
     assert_snapshot!("show_unknown", templates(dir.path(), &["show", "helo"]));
 }
 
@@ -76,10 +66,7 @@ fn a_template_is_shown_with_all_that_it_takes() {
 fn golden_manifests_are_written_compared_and_forgotten() {
     let dir = folder();
     assert_snapshot!("golden_missing", templates(dir.path(), &["test"]));
-    assert_snapshot!(
-        "golden_written",
-        templates(dir.path(), &["test", "--update"])
-    );
+    assert_snapshot!("golden_written", templates(dir.path(), &["test", "--update"]));
     assert!(dir.path().join("golden/hello/ada.yaml").is_file());
     assert_snapshot!("golden_same", templates(dir.path(), &["test"]));
     // Golden manifests are no templates.
@@ -89,11 +76,7 @@ fn golden_manifests_are_written_compared_and_forgotten() {
     fs::write(dir.path().join("hello.yaml"), &changed).unwrap();
     assert_snapshot!("golden_differs", templates(dir.path(), &["test"]));
 
-    fs::write(
-        dir.path().join("hello.yaml"),
-        HELLO.replace("ada:", "grace:"),
-    )
-    .unwrap();
+    fs::write(dir.path().join("hello.yaml"), HELLO.replace("ada:", "grace:")).unwrap();
     assert_snapshot!("golden_orphan", templates(dir.path(), &["test"]));
     assert_snapshot!("golden_moved", templates(dir.path(), &["test", "--update"]));
     assert!(!dir.path().join("golden/hello/ada.yaml").exists());
@@ -105,21 +88,8 @@ fn an_example_that_does_not_render_fails_even_an_update() {
     templates(dir.path(), &["test", "--update"]);
     let wrong = HELLO.replace("{name: Ada}", "{nmae: Ada}");
     fs::write(dir.path().join("hello.yaml"), wrong).unwrap();
-    assert_snapshot!(
-        "golden_misfit",
-        templates(dir.path(), &["test", "--update"])
-    );
-    fs::write(
-        dir.path().join("hello.yaml"),
-        HELLO.replace("params.name}}", "params.nmae}}"),
-    )
-    .unwrap();
-    assert_snapshot!(
-        "golden_broken",
-        templates(dir.path(), &["test", "--update"])
-    );
-    assert!(
-        dir.path().join("golden/hello/ada.yaml").is_file(),
-        "what it gave is kept"
-    );
+    assert_snapshot!("golden_misfit", templates(dir.path(), &["test", "--update"]));
+    fs::write(dir.path().join("hello.yaml"), HELLO.replace("params.name}}", "params.nmae}}")).unwrap();
+    assert_snapshot!("golden_broken", templates(dir.path(), &["test", "--update"]));
+    assert!(dir.path().join("golden/hello/ada.yaml").is_file(), "what it gave is kept");
 }

@@ -34,8 +34,7 @@ fn survive_a_kill(jobs: usize) {
                     enough.wait();
                 }
                 let id = format!("k{number}");
-                let body =
-                    json!({"template": "typed", "id": id, "parameters": {"day": "2026-01-31"}});
+                let body = json!({"template": "typed", "id": id, "parameters": {"day": "2026-01-31"}});
                 match app.try_post("/api/v1/jobs", &body) {
                     Some(answer) => assert_eq!(answer.status, 201, "{answer:?}"),
                     None => return,
@@ -62,27 +61,18 @@ fn survive_a_kill(jobs: usize) {
     for id in launched.into_inner().unwrap() {
         let job = app.get(&format!("/api/v1/jobs/{id}"));
         assert_eq!(job.status, 200, "{id}");
-        app.wait(&id, |job| {
-            ["Succeeded", "Lost"].contains(&job["phase"].as_str().unwrap())
-        });
+        app.wait(&id, |job| ["Succeeded", "Lost"].contains(&job["phase"].as_str().unwrap()));
     }
     let mut kept = Vec::new();
     let mut after = json!(0);
     while let Some(number) = after.as_u64() {
-        let page = app
-            .get(&format!(
-                "/api/v1/jobs/gate/events?limit=500&after={number}"
-            ))
-            .json();
+        let page = app.get(&format!("/api/v1/jobs/gate/events?limit=500&after={number}")).json();
         let events = page["items"].as_array().unwrap().iter();
         kept.extend(events.filter_map(|event| event["report"]["sequence"].as_u64()));
         after = page["next"].clone();
     }
     for number in reported.into_inner().unwrap() {
-        assert!(
-            kept.contains(&number),
-            "report {number} was acknowledged and is gone"
-        );
+        assert!(kept.contains(&number), "report {number} was acknowledged and is gone");
     }
     // Its process died with the service.
     let lost = app.wait_for_phase("gate", "Lost");
@@ -96,15 +86,9 @@ fn a_launch_that_is_sent_again_after_a_kill_makes_no_second_job() {
     assert_eq!(app.post("/api/v1/jobs", &body).status, 201);
     let app = app.kill().setup.start();
     assert_eq!(app.post("/api/v1/jobs", &body).status, 200);
-    app.wait("k1", |job| {
-        ["Succeeded", "Lost"].contains(&job["phase"].as_str().unwrap())
-    });
+    app.wait("k1", |job| ["Succeeded", "Lost"].contains(&job["phase"].as_str().unwrap()));
     let history = app.get("/api/v1/jobs/k1/events").body;
-    assert_eq!(
-        history.matches(r#""type":"created""#).count(),
-        1,
-        "{history}"
-    );
+    assert_eq!(history.matches(r#""type":"created""#).count(), 1, "{history}");
 }
 
 #[test]
@@ -115,21 +99,14 @@ fn tokens_and_numbers_go_on_after_a_restart() {
     gate.open(0);
     app.wait_for_phase("k1", "Succeeded");
     let events = app.get("/api/v1/jobs/k1/events").json();
-    let last = events["items"].as_array().unwrap().last().unwrap()["sequence"]
-        .as_u64()
-        .unwrap();
+    let last = events["items"].as_array().unwrap().last().unwrap()["sequence"].as_u64().unwrap();
     let ended = app.stop();
     assert!(ended.status.success(), "{}", ended.words);
     let app = ended.setup.start();
     let late = app.request("POST", &callback).form("status=late");
     assert_eq!(late.status, 200, "{late:?}");
-    let lines = app
-        .request("GET", "/api/v1/events")
-        .header("last-event-id", &last.to_string())
-        .lines();
-    let next = server_events(lines)
-        .find(|event| event.event == "report")
-        .unwrap();
+    let lines = app.request("GET", "/api/v1/events").header("last-event-id", &last.to_string()).lines();
+    let next = server_events(lines).find(|event| event.event == "report").unwrap();
     assert!(next.id > last);
     assert_eq!(next.data["event"]["report"]["status"], "late");
 }
@@ -167,8 +144,6 @@ fn an_orderly_end_finishes_what_was_begun() {
     let ended = app.collect();
     assert_eq!(ended.status.code(), Some(0), "{}", ended.words);
     let app = ended.setup.start();
-    let kept = app.get("/api/v1/jobs/k1").json()["report"]["sequence"]
-        .as_u64()
-        .unwrap();
+    let kept = app.get("/api/v1/jobs/k1").json()["report"]["sequence"].as_u64().unwrap();
     assert!(kept >= *acknowledged.lock().unwrap(), "{kept}");
 }

@@ -12,17 +12,9 @@ fn parameters_that_do_not_fit_are_all_named() {
     let app = TestApp::start();
     let body = json!({"template": "typed", "parameters": {"day": "tomorrow", "copies": "six", "colour": "red"}});
     let answer = app.post("/api/v1/jobs", &body);
-    assert_eq!(
-        (answer.status, &*answer.problem()),
-        (422, "invalid-parameters")
-    );
+    assert_eq!((answer.status, &*answer.problem()), (422, "invalid-parameters"));
     let faults = answer.json()["faults"].clone();
-    let paths: Vec<&str> = faults
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|fault| fault["path"].as_str().unwrap())
-        .collect();
+    let paths: Vec<&str> = faults.as_array().unwrap().iter().map(|fault| fault["path"].as_str().unwrap()).collect();
     for path in ["day", "copies", "colour"] {
         assert!(paths.contains(&path), "{path} in {paths:?}");
     }
@@ -37,48 +29,21 @@ fn parameters_that_do_not_fit_are_all_named() {
 #[test]
 fn a_launch_that_cannot_be_read_says_where() {
     let app = TestApp::start();
-    let send = |body: &str| {
-        app.request("POST", "/api/v1/jobs")
-            .header("content-type", "application/json")
-            .body(body)
-    };
+    let send = |body: &str| app.request("POST", "/api/v1/jobs").header("content-type", "application/json").body(body);
     let broken = send("{\"template\": \"typed\",\n  \"id\": }");
     assert_eq!((broken.status, &*broken.problem()), (400, "malformed-json"));
-    assert_eq!(
-        (&broken.json()["line"], &broken.json()["column"]),
-        (&json!(2), &json!(9))
-    );
+    assert_eq!((&broken.json()["line"], &broken.json()["column"]), (&json!(2), &json!(9)));
     for (body, words) in [
-        (
-            r#"{"template": "typed", "parameter": {}}"#,
-            "unknown field `parameter`, expected one of",
-        ),
+        (r#"{"template": "typed", "parameter": {}}"#, "unknown field `parameter`, expected one of"),
         (r#"{"parameters": {}}"#, "missing field `template`"),
-        (
-            r#"{"template": 1}"#,
-            "invalid type: integer `1`, expected a string",
-        ),
-        (
-            r#"{"template": "typed", "id": "a b"}"#,
-            "the job ID \"a b\" holds ' '; expected 1 to 100 letters",
-        ),
-        (
-            r#"{"template": "typed", "name": "a\nb"}"#,
-            "control character",
-        ),
+        (r#"{"template": 1}"#, "invalid type: integer `1`, expected a string"),
+        (r#"{"template": "typed", "id": "a b"}"#, "the job ID \"a b\" holds ' '; expected 1 to 100 letters"),
+        (r#"{"template": "typed", "name": "a\nb"}"#, "control character"),
         (r#"[]"#, "expected"),
     ] {
         let answer = send(body);
-        assert_eq!(
-            (answer.status, &*answer.problem()),
-            (422, "invalid-body"),
-            "{body}"
-        );
-        assert!(
-            answer.detail().contains(words),
-            "{body}: {}",
-            answer.detail()
-        );
+        assert_eq!((answer.status, &*answer.problem()), (422, "invalid-body"), "{body}");
+        assert!(answer.detail().contains(words), "{body}: {}", answer.detail());
     }
     let deep = format!(
         "{{\"template\": \"typed\", \"parameters\": {{\"day\": {}1{}}}}}",
@@ -87,20 +52,11 @@ fn a_launch_that_cannot_be_read_says_where() {
     );
     assert_eq!(send(&deep).problem(), "malformed-json");
     let surrogate = send(r#"{"template": "typed", "parameters": {"day": "\udc00"}}"#);
-    assert_eq!(
-        (surrogate.status, &*surrogate.problem()),
-        (400, "malformed-json")
-    );
+    assert_eq!((surrogate.status, &*surrogate.problem()), (400, "malformed-json"));
     let untyped = app.request("POST", "/api/v1/jobs").body("{}");
-    assert_eq!(
-        (untyped.status, &*untyped.problem()),
-        (415, "unsupported-media-type")
-    );
+    assert_eq!((untyped.status, &*untyped.problem()), (415, "unsupported-media-type"));
     let form = app.request("POST", "/api/v1/jobs").form("template=typed");
-    assert_eq!(
-        (form.status, &*form.problem()),
-        (415, "unsupported-media-type")
-    );
+    assert_eq!((form.status, &*form.problem()), (415, "unsupported-media-type"));
 }
 
 #[test]
@@ -123,10 +79,8 @@ fn values_that_look_like_yaml_stay_values() {
     .enumerate()
     {
         let body = json!({"id": format!("k{number}"), "parameters": {"pipe": value}});
-        let answer = app
-            .request("POST", "/api/v1/templates/gate/render")
-            .header("accept", "application/json")
-            .json(&body);
+        let answer =
+            app.request("POST", "/api/v1/templates/gate/render").header("accept", "application/json").json(&body);
         assert_eq!(answer.status, 200, "{value:?}: {answer:?}");
         let env = &answer.json()["spec"]["template"]["spec"]["containers"][0]["env"];
         assert_eq!(env.as_array().unwrap().len(), 2, "{value:?}");
@@ -147,11 +101,7 @@ fn a_body_that_is_too_large_is_refused() {
 fn what_is_not_there_is_told_with_what_is_near() {
     let app = TestApp::start();
     for (path, kind, suggestion) in [
-        (
-            "/api/v1/templates/tpyed",
-            "unknown-template",
-            json!("typed"),
-        ),
+        ("/api/v1/templates/tpyed", "unknown-template", json!("typed")),
         ("/api/v1/templates/%FF", "invalid-input", json!(null)),
         ("/api/v1/jobs/nobody", "unknown-job", json!(null)),
         ("/api/v1/jobs/nobody/events", "unknown-job", json!(null)),
@@ -167,10 +117,7 @@ fn what_is_not_there_is_told_with_what_is_near() {
         assert_eq!(answer.json()["suggestion"], suggestion, "{path}");
     }
     let launch = app.post("/api/v1/jobs", &json!({"template": "tpyed"}));
-    assert_eq!(
-        (launch.status, &*launch.problem()),
-        (404, "unknown-template")
-    );
+    assert_eq!((launch.status, &*launch.problem()), (404, "unknown-template"));
     assert_eq!(launch.json()["suggestion"], "typed");
 }
 
@@ -178,33 +125,17 @@ fn what_is_not_there_is_told_with_what_is_near() {
 fn filters_that_cannot_be_used_are_named() {
     let app = TestApp::start();
     for (query, name, words) in [
-        (
-            "phase=Done",
-            "phase",
-            "\"Done\" is no phase; expected one of Pending",
-        ),
+        ("phase=Done", "phase", "\"Done\" is no phase; expected one of Pending"),
         ("limit=0", "limit", "\"0\" is no whole number from 1 to 500"),
-        (
-            "limit=501",
-            "limit",
-            "\"501\" is no whole number from 1 to 500",
-        ),
+        ("limit=501", "limit", "\"501\" is no whole number from 1 to 500"),
         ("since=yesterday", "since", ""),
         ("cursor=x", "cursor", "this is no cursor"),
         ("templates=x", "templates", "unknown field `templates`"),
     ] {
         let answer = app.get(&format!("/api/v1/jobs?{query}"));
-        assert_eq!(
-            (answer.status, &*answer.problem()),
-            (400, "invalid-input"),
-            "{query}"
-        );
+        assert_eq!((answer.status, &*answer.problem()), (400, "invalid-input"), "{query}");
         assert_eq!(answer.json()["name"], name, "{query}: {answer:?}");
-        assert!(
-            answer.detail().contains(words),
-            "{query}: {}",
-            answer.detail()
-        );
+        assert!(answer.detail().contains(words), "{query}: {}", answer.detail());
     }
 }
 
@@ -212,10 +143,7 @@ fn filters_that_cannot_be_used_are_named() {
 fn a_wrong_method_is_told_the_right_ones() {
     let app = TestApp::start();
     let answer = app.request("PUT", "/api/v1/jobs").json(&json!({}));
-    assert_eq!(
-        (answer.status, &*answer.problem()),
-        (405, "method-not-allowed")
-    );
+    assert_eq!((answer.status, &*answer.problem()), (405, "method-not-allowed"));
     let allow = answer.header("allow").unwrap();
     assert!(allow.contains("GET") && allow.contains("POST"), "{allow}");
     assert_eq!(app.get("/callback/x").status, 405);
@@ -230,18 +158,12 @@ fn a_body_that_does_not_come_is_not_waited_for() {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
-    assert!(
-        answer.contains("https://jobwright.dev/problems/request-timeout"),
-        "{answer}"
-    );
+    assert!(answer.contains("https://jobwright.dev/problems/request-timeout"), "{answer}");
 }
 
 #[test]
 fn a_head_that_is_too_large_is_refused() {
     let app = TestApp::start();
-    let answer = app
-        .request("GET", "/healthz")
-        .header("x-long", &"x".repeat(40_000))
-        .send();
+    let answer = app.request("GET", "/healthz").header("x-long", &"x".repeat(40_000)).send();
     assert_eq!(answer.status, 431);
 }

@@ -17,12 +17,8 @@ fn a_job_from_launch_to_end() {
     assert_eq!(app.get("/api/v1/jobs/k1").json(), ended);
 
     let history = app.get("/api/v1/jobs/k1/events").json();
-    let kinds: Vec<&str> = history["items"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|event| event["type"].as_str().unwrap())
-        .collect();
+    let kinds: Vec<&str> =
+        history["items"].as_array().unwrap().iter().map(|event| event["type"].as_str().unwrap()).collect();
     assert_eq!(kinds[0], "recorded");
     for kind in ["created", "containerStarted", "containerEnded", "phase"] {
         assert!(kinds.contains(&kind), "{kind} in {kinds:?}");
@@ -47,46 +43,26 @@ fn the_same_launch_again_gets_the_same_job() {
     assert_eq!(first.header("location"), Some("/api/v1/jobs/k1"));
     let again = app.post("/api/v1/jobs", &body);
     assert_eq!(again.status, 200, "{again:?}");
-    assert_eq!(
-        again.json()["object"]["uid"],
-        app.get("/api/v1/jobs/k1").json()["object"]["uid"]
-    );
+    assert_eq!(again.json()["object"]["uid"], app.get("/api/v1/jobs/k1").json()["object"]["uid"]);
 
     // What is left out is the default, so this is the same request as well.
     let spelt_out = json!({"template": "typed", "id": "k1", "name": "Daily",
         "parameters": {"day": "2026-01-31", "copies": "1", "secret": ""}});
     assert_eq!(app.post("/api/v1/jobs", &spelt_out).status, 200);
-    assert_eq!(
-        app.get("/api/v1/jobs").json()["items"]
-            .as_array()
-            .unwrap()
-            .len(),
-        1
-    );
+    assert_eq!(app.get("/api/v1/jobs").json()["items"].as_array().unwrap().len(), 1);
 }
 
 #[test]
 fn another_launch_under_the_same_id_is_refused_with_what_differs() {
     let app = TestApp::start();
     let body = |name: &str, day: &str, secret: &str| json!({"template": "typed", "id": "k1", "name": name, "parameters": {"day": day, "secret": secret}});
-    assert_eq!(
-        app.post("/api/v1/jobs", &body("a", "2026-01-31", "hunter2"))
-            .status,
-        201
-    );
+    assert_eq!(app.post("/api/v1/jobs", &body("a", "2026-01-31", "hunter2")).status, 201);
     let answer = app.post("/api/v1/jobs", &body("b", "2026-02-01", "hunter3"));
     assert_eq!((answer.status, &*answer.problem()), (409, "job-conflict"));
     let differences = answer.json()["differences"].clone();
-    let fields: Vec<&str> = differences
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|difference| difference["field"].as_str().unwrap())
-        .collect();
-    assert!(
-        fields.contains(&"name") && fields.contains(&"parameters.day"),
-        "{fields:?}"
-    );
+    let fields: Vec<&str> =
+        differences.as_array().unwrap().iter().map(|difference| difference["field"].as_str().unwrap()).collect();
+    assert!(fields.contains(&"name") && fields.contains(&"parameters.day"), "{fields:?}");
     assert!(!answer.body.contains("hunter"), "{}", answer.body);
 }
 
@@ -95,34 +71,22 @@ fn many_at_once_under_one_id_make_one_job() {
     let app = TestApp::start();
     let body = json!({"template": "typed", "id": "k1", "parameters": {"day": "2026-01-31"}});
     let answers: Vec<u16> = std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..16)
-            .map(|_| scope.spawn(|| app.post("/api/v1/jobs", &body).status))
-            .collect();
-        threads
-            .into_iter()
-            .map(|thread| thread.join().unwrap())
-            .collect()
+        let threads: Vec<_> = (0..16).map(|_| scope.spawn(|| app.post("/api/v1/jobs", &body).status)).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
     });
     let created = answers.iter().filter(|status| **status == 201).count();
     let repeated = answers.iter().filter(|status| **status == 200).count();
     assert_eq!((created, repeated), (1, 15), "{answers:?}");
     app.wait_for_phase("k1", "Succeeded");
     let history = app.get("/api/v1/jobs/k1/events").body;
-    assert_eq!(
-        history.matches(r#""type":"created""#).count(),
-        1,
-        "{history}"
-    );
+    assert_eq!(history.matches(r#""type":"created""#).count(), 1, "{history}");
 }
 
 #[test]
 fn a_job_without_an_id_gets_one() {
     let app = TestApp::start();
     let body = json!({"template": "typed", "parameters": {"day": "2026-01-31"}});
-    let (first, second) = (
-        app.post("/api/v1/jobs", &body),
-        app.post("/api/v1/jobs", &body),
-    );
+    let (first, second) = (app.post("/api/v1/jobs", &body), app.post("/api/v1/jobs", &body));
     assert_eq!((first.status, second.status), (201, 201));
     let (first, second) = (first.json(), second.json());
     assert_ne!(first["id"], second["id"]);
@@ -148,24 +112,15 @@ fn a_job_runs_again_with_other_parameters() {
     let body = json!({"template": "typed", "id": "k1", "name": "n", "parameters": {"day": "2026-01-31", "copies": 2}});
     app.post("/api/v1/jobs", &body);
     app.wait_for_phase("k1", "Succeeded");
-    let plain = app.post(
-        "/api/v1/jobs/k1/rerun",
-        &json!({"parameters": {"secret": ""}}),
-    );
+    let plain = app.post("/api/v1/jobs/k1/rerun", &json!({"parameters": {"secret": ""}}));
     assert_eq!(plain.status, 201, "{plain:?}");
     assert_eq!(plain.json()["rerun_of"], "k1");
     assert_eq!(plain.json()["parameters"]["copies"], 2);
-    let changed = app.post(
-        "/api/v1/jobs/k1/rerun",
-        &json!({"id": "k2", "parameters": {"copies": 3, "secret": ""}}),
-    );
+    let changed = app.post("/api/v1/jobs/k1/rerun", &json!({"id": "k2", "parameters": {"copies": 3, "secret": ""}}));
     assert_eq!(changed.status, 201, "{changed:?}");
     assert_eq!(changed.header("location"), Some("/api/v1/jobs/k2"));
     let parameters = &changed.json()["parameters"];
-    assert_eq!(
-        (&parameters["day"], &parameters["copies"]),
-        (&json!("2026-01-31"), &json!(3))
-    );
+    assert_eq!((&parameters["day"], &parameters["copies"]), (&json!("2026-01-31"), &json!(3)));
     let unknown = app.request("POST", "/api/v1/jobs/nobody/rerun").send();
     assert_eq!((unknown.status, &*unknown.problem()), (404, "unknown-job"));
 }
@@ -199,11 +154,7 @@ fn a_job_is_deleted_once_it_has_ended() {
     assert_eq!((deleted.status, &*deleted.body), (204, ""));
     for path in ["", "/events", "/manifest", "/logs"] {
         let gone = app.get(&format!("/api/v1/jobs/k1{path}"));
-        assert_eq!(
-            (gone.status, &*gone.problem()),
-            (404, "unknown-job"),
-            "{path}"
-        );
+        assert_eq!((gone.status, &*gone.problem()), (404, "unknown-job"), "{path}");
     }
 }
 
@@ -225,16 +176,11 @@ fn lists_are_filtered_and_paged() {
         assert_eq!(answer.status, 200, "{answer:?}");
         let page = answer.json();
         let ids = page["items"].as_array().unwrap().iter();
-        let ids = ids
-            .map(|job| job["id"].as_str().unwrap().to_owned())
-            .collect();
+        let ids = ids.map(|job| job["id"].as_str().unwrap().to_owned()).collect();
         (ids, page["next"].clone())
     };
     let (all, next) = ids("");
-    assert_eq!(
-        (all.join(" "), next),
-        ("g1 k5 k4 k3 k2 k1".to_owned(), json!(null))
-    );
+    assert_eq!((all.join(" "), next), ("g1 k5 k4 k3 k2 k1".to_owned(), json!(null)));
     assert_eq!(ids("phase=Running").0, ["g1"]);
     assert_eq!(ids("phase=running,succeeded&limit=2").0, ["g1", "k5"]);
     assert_eq!(ids("template=gate").0, ["g1"]);
@@ -263,9 +209,7 @@ fn a_history_is_paged() {
     let mut items = Vec::new();
     let mut after = json!(0);
     while let Some(number) = after.as_u64() {
-        let page = app
-            .get(&format!("/api/v1/jobs/k1/events?limit=1&after={number}"))
-            .json();
+        let page = app.get(&format!("/api/v1/jobs/k1/events?limit=1&after={number}")).json();
         items.extend(page["items"].as_array().unwrap().clone());
         after = page["next"].clone();
     }
@@ -280,53 +224,33 @@ fn a_manifest_is_yaml_or_json() {
     app.post("/api/v1/jobs", &body);
     let yaml = app.get("/api/v1/jobs/k1/manifest");
     assert_eq!(yaml.header("content-type"), Some("application/yaml"));
-    assert!(
-        yaml.body.starts_with("apiVersion: batch/v1\nkind: Job\n"),
-        "{}",
-        yaml.body
-    );
+    assert!(yaml.body.starts_with("apiVersion: batch/v1\nkind: Job\n"), "{}", yaml.body);
     let json = app
         .request("GET", "/api/v1/jobs/k1/manifest")
         .header("accept", "application/yaml;q=0.4, application/json;q=0.5")
         .send();
     assert_eq!(json.header("content-type"), Some("application/json"));
     assert_eq!(json.json()["kind"], "Job");
-    let neither = app
-        .request("GET", "/api/v1/jobs/k1/manifest")
-        .header("accept", "image/png")
-        .send();
-    assert_eq!(
-        (neither.status, &*neither.problem()),
-        (406, "not-acceptable")
-    );
+    let neither = app.request("GET", "/api/v1/jobs/k1/manifest").header("accept", "image/png").send();
+    assert_eq!((neither.status, &*neither.problem()), (406, "not-acceptable"));
 }
 
 #[test]
 fn templates_are_listed_with_what_is_wrong() {
     let app = TestApp::start();
     let list = app.get("/api/v1/templates").json();
-    let names: Vec<&str> = list["items"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|template| template["name"].as_str().unwrap())
-        .collect();
+    let names: Vec<&str> =
+        list["items"].as_array().unwrap().iter().map(|template| template["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["broken", "gate", "typed"]);
     let typed = app.get("/api/v1/templates/typed").json();
     assert_eq!(typed["parameters"]["properties"]["copies"]["maximum"], 5);
     assert_eq!(typed["examples"]["one"]["day"], "2026-01-31");
     assert_eq!(typed["usable"], true);
     let broken = app.get("/api/v1/templates/broken").json();
-    assert_eq!(
-        (&broken["usable"], &broken["digest"]),
-        (&json!(false), &json!(null))
-    );
+    assert_eq!((&broken["usable"], &broken["digest"]), (&json!(false), &json!(null)));
     assert!(!broken["problems"].as_array().unwrap().is_empty());
     let launch = app.post("/api/v1/jobs", &json!({"template": "broken"}));
-    assert_eq!(
-        (launch.status, &*launch.problem()),
-        (409, "broken-template")
-    );
+    assert_eq!((launch.status, &*launch.problem()), (409, "broken-template"));
 }
 
 #[test]
@@ -336,17 +260,10 @@ fn a_render_launches_nothing() {
     let yaml = app.post("/api/v1/templates/typed/render", &body);
     assert_eq!(yaml.status, 200, "{yaml:?}");
     assert_eq!(yaml.header("content-type"), Some("application/yaml"));
-    assert!(
-        yaml.header("jobwright-digest")
-            .unwrap()
-            .starts_with("sha256:")
-    );
+    assert!(yaml.header("jobwright-digest").unwrap().starts_with("sha256:"));
     assert!(yaml.body.contains("2026-01-31"), "{}", yaml.body);
     assert!(!yaml.body.contains("hunter2"));
     let faults = app.request("POST", "/api/v1/templates/typed/render").send();
-    assert_eq!(
-        (faults.status, &*faults.problem()),
-        (422, "invalid-parameters")
-    );
+    assert_eq!((faults.status, &*faults.problem()), (422, "invalid-parameters"));
     assert_eq!(app.get("/api/v1/jobs").json()["items"], json!([]));
 }

@@ -84,9 +84,7 @@ impl Ended {
     /// The lines on stdout, without their times.
     fn story(&self) -> Vec<&str> {
         let lines = self.data.lines();
-        lines
-            .map(|line| line.split_once("s  ").map_or(line, |(_, what)| what))
-            .collect()
+        lines.map(|line| line.split_once("s  ").map_or(line, |(_, what)| what)).collect()
     }
 }
 
@@ -98,14 +96,8 @@ fn a_job_runs_here_and_is_followed_to_its_end() {
     assert_eq!(ended.code, Some(0), "{ended:?}");
     let story = ended.story();
     let mut at = 0;
-    for line in [
-        "Pending",
-        "Running",
-        "worker: Start Processing",
-        "worker: Processing...",
-        "worker: Done",
-        "Succeeded",
-    ] {
+    for line in ["Pending", "Running", "worker: Start Processing", "worker: Processing...", "worker: Done", "Succeeded"]
+    {
         let found = story[at..].iter().position(|it| *it == line);
         at += found.unwrap_or_else(|| panic!("no {line:?} in its place: {ended:?}")) + 1;
     }
@@ -127,12 +119,7 @@ fn its_record_and_its_log_stay_and_the_same_request_is_the_same_job() {
 
     let other = here.run(&["run", "good", "--local", "--id", "k1", "-p", "copies=2"]);
     assert_eq!(other.code, Some(1));
-    assert!(
-        other
-            .words
-            .contains("parameters.copies: recorded 1, requested 2"),
-        "{other:?}"
-    );
+    assert!(other.words.contains("parameters.copies: recorded 1, requested 2"), "{other:?}");
 
     let exported = here.run(&["store", "export"]);
     assert_eq!(exported.code, Some(0), "{exported:?}");
@@ -164,10 +151,7 @@ fn as_data_the_job_alone_is_on_stdout() {
     let ended = here.run(&["run", "bad", "--local", "--name", "Daily", "-o", "json"]);
     assert_eq!(ended.code, Some(1));
     let job: Value = serde_json::from_str(&ended.data).unwrap();
-    assert_eq!(
-        (&job["name"], &job["phase"]),
-        (&"Daily".into(), &"Failed".into())
-    );
+    assert_eq!((&job["name"], &job["phase"]), (&"Daily".into(), &"Failed".into()));
     assert_eq!(job["report"]["status"], "ERROR");
     assert!(ended.words.contains("worker: ERROR"), "{ended:?}");
 }
@@ -185,10 +169,7 @@ fn what_is_wrong_is_told_at_once_and_nothing_is_launched() {
     assert_eq!(unmapped.code, Some(1));
     assert!(unmapped.words.contains("--image"), "{unmapped:?}");
     let unknown = here.run(&["run", "ecko", "--local"]);
-    assert!(
-        unknown.words.contains("did you mean \"echo\"?"),
-        "{unknown:?}"
-    );
+    assert!(unknown.words.contains("did you mean \"echo\"?"), "{unknown:?}");
     let exported = here.run(&["store", "export"]);
     assert!(!exported.data.contains("\"echo\""), "{exported:?}");
 }
@@ -205,11 +186,7 @@ fn the_first_signal_cancels_the_job_and_the_second_leaves() {
     let pid = rustix::process::Pid::from_child(&child);
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let begun = lines.by_ref().map(Result::unwrap);
-    assert!(
-        begun
-            .into_iter()
-            .any(|line| line.ends_with("worker: Start Processing"))
-    );
+    assert!(begun.into_iter().any(|line| line.ends_with("worker: Start Processing")));
 
     // A second process finds the folder in use, and says what to do.
     let second = here.run(&["run", "good", "--local"]);
@@ -228,9 +205,7 @@ fn the_first_signal_cancels_the_job_and_the_second_leaves() {
 fn on_a_server_it_launches_and_follows_there() {
     let here = Here::new();
     let templates = here.0.path().join("templates");
-    let app = Setup::new()
-        .with(&["--templates", templates.to_str().unwrap()])
-        .start();
+    let app = Setup::new().with(&["--templates", templates.to_str().unwrap()]).start();
     let run = |args: &[&str]| {
         let mut command = here.command(args);
         Ended::of(command.env("JOBWRIGHT_SERVER", &app.url).output().unwrap())
@@ -246,8 +221,5 @@ fn on_a_server_it_launches_and_follows_there() {
     assert_eq!(run(&["run", "good", "--wait"]).code, Some(0));
 
     let warned = run(&["run", "good", "--image", "a=/b", "-o", "name"]);
-    assert!(
-        warned.words.contains("no effect without --local"),
-        "{warned:?}"
-    );
+    assert!(warned.words.contains("no effect without --local"), "{warned:?}");
 }

@@ -10,10 +10,7 @@ use crate::support::{Setup, TestApp};
 fn refused(setup: &Setup, words: &[&str]) {
     let (code, said) = setup.fail();
     assert_eq!(code, Some(1), "{said}");
-    let lines: Vec<&str> = said
-        .lines()
-        .filter(|line| !line.trim_start().starts_with("hint:"))
-        .collect();
+    let lines: Vec<&str> = said.lines().filter(|line| !line.trim_start().starts_with("hint:")).collect();
     assert_eq!(lines.len(), 1, "{said}");
     assert!(lines[0].starts_with("error: "), "{said}");
     for word in words {
@@ -26,33 +23,20 @@ fn a_port_in_use() {
     let other = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = other.local_addr().unwrap().to_string();
     let setup = Setup::new().with(&["--listen", &address]);
-    refused(
-        &setup,
-        &["cannot listen on", &address, "another program", "--listen"],
-    );
+    refused(&setup, &["cannot listen on", &address, "another program", "--listen"]);
     assert!(!setup.data().exists(), "nothing was made");
 }
 
 #[test]
 fn no_authentication_beyond_this_machine() {
     let setup = Setup::new().with(&["--listen", "0.0.0.0:0"]);
-    refused(
-        &setup,
-        &[
-            "without authentication",
-            "0.0.0.0:0",
-            "--auth token --token-file",
-        ],
-    );
+    refused(&setup, &["without authentication", "0.0.0.0:0", "--auth token --token-file"]);
 }
 
 #[test]
 fn an_executor_that_is_not_there() {
     let setup = Setup::new().with(&["--executor", "kubernetes"]);
-    refused(
-        &setup,
-        &["the kubernetes executor is not part of this build"],
-    );
+    refused(&setup, &["the kubernetes executor is not part of this build"]);
 }
 
 #[test]
@@ -109,11 +93,7 @@ fn a_data_folder_that_is_damaged_or_newer() {
     refused(&setup, &["has format", "newer jobwright"]);
     fs::write(&manifest, "{").unwrap();
     refused(&setup, &["is damaged", "keep a copy"]);
-    assert_eq!(
-        fs::read_to_string(&manifest).unwrap(),
-        "{",
-        "nothing is overwritten"
-    );
+    assert_eq!(fs::read_to_string(&manifest).unwrap(), "{", "nothing is overwritten");
     fs::write(&manifest, text).unwrap();
     let app = setup.start();
     assert_eq!(app.get("/readyz").status, 200);
@@ -141,7 +121,6 @@ fn a_new_template_needs_no_restart() {
     assert_eq!(app.get("/api/v1/templates/added").status, 404);
     let text = crate::support::TYPED.replace("title: Typed", "title: Added");
     fs::write(app.path().join("templates/added.yaml"), text).unwrap();
-    let added = app
-        .until(|| Some(app.get("/api/v1/templates/added")).filter(|answer| answer.status == 200));
+    let added = app.until(|| Some(app.get("/api/v1/templates/added")).filter(|answer| answer.status == 200));
     assert_eq!(added.json()["title"], "Added");
 }

@@ -46,12 +46,7 @@ fn noticed(folder: &Path) -> Option<String> {
     match Store::open(folder, Options::default()) {
         Err(error) => {
             assert!(
-                matches!(
-                    error,
-                    OpenError::Corrupt { .. }
-                        | OpenError::Io { .. }
-                        | OpenError::NewerFormat { .. }
-                ),
+                matches!(error, OpenError::Corrupt { .. } | OpenError::Io { .. } | OpenError::NewerFormat { .. }),
                 "{error:?}"
             );
             let text = error.to_string();
@@ -83,13 +78,8 @@ fn bytes_that_rot_are_noticed_or_harmless() {
             let damaged = place.path().join(number.to_string());
             number += 1;
             copy(sound.path(), &damaged);
-            let target = fs::OpenOptions::new()
-                .write(true)
-                .open(damaged.join(name))
-                .unwrap();
-            target
-                .write_all_at(&[0x5a; 16], length * step / 12)
-                .unwrap();
+            let target = fs::OpenOptions::new().write(true).open(damaged.join(name)).unwrap();
+            target.write_all_at(&[0x5a; 16], length * step / 12).unwrap();
             drop(target);
             hits += u32::from(noticed(&damaged).is_some());
         }
@@ -104,10 +94,7 @@ fn a_file_that_was_cut_or_lost_is_noticed() {
     let cut = |number: u64, parts: u64| {
         let damaged = place.path().join(format!("cut-{number}"));
         copy(sound.path(), &damaged);
-        let file = fs::OpenOptions::new()
-            .write(true)
-            .open(damaged.join("records-1/db"))
-            .unwrap();
+        let file = fs::OpenOptions::new().write(true).open(damaged.join("records-1/db")).unwrap();
         let length = file.metadata().unwrap().len();
         file.set_len(length * number / parts).unwrap();
         drop(file);

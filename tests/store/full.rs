@@ -22,26 +22,13 @@ struct SmallDisk {
 impl SmallDisk {
     fn find() -> Option<Self> {
         if let Ok(path) = std::env::var("JOBWRIGHT_TEST_SMALL_DISK") {
-            return Some(Self {
-                path: path.into(),
-                mounted: false,
-                _below: None,
-            });
+            return Some(Self { path: path.into(), mounted: false, _below: None });
         }
         let below = tempfile::tempdir().ok()?;
         let path = below.path().join("disk");
         fs::create_dir(&path).ok()?;
-        let mount = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", "size=40m", "tmpfs"])
-            .arg(&path)
-            .output();
-        mount
-            .is_ok_and(|done| done.status.success())
-            .then_some(Self {
-                path,
-                mounted: true,
-                _below: Some(below),
-            })
+        let mount = Command::new("mount").args(["-t", "tmpfs", "-o", "size=40m", "tmpfs"]).arg(&path).output();
+        mount.is_ok_and(|done| done.status.success()).then_some(Self { path, mounted: true, _below: Some(below) })
     }
 }
 
@@ -59,10 +46,7 @@ fn fill(path: &std::path::Path) {
 }
 
 fn grow(disk: &SmallDisk) -> bool {
-    let grown = Command::new("mount")
-        .args(["-o", "remount,size=80m"])
-        .arg(&disk.path)
-        .output();
+    let grown = Command::new("mount").args(["-o", "remount,size=80m"]).arg(&disk.path).output();
     disk.mounted && grown.is_ok_and(|done| done.status.success())
 }
 
@@ -99,10 +83,7 @@ fn a_full_disk_is_told_and_survived() {
     // Something else takes the last of the space, which sled itself cannot bear: not even reading is sure to work.
     fill(&ballast);
     for id in &acknowledged {
-        assert!(matches!(
-            store.job(id),
-            Ok(Some(_)) | Err(StoreError::Full | StoreError::Io(_))
-        ));
+        assert!(matches!(store.job(id), Ok(Some(_)) | Err(StoreError::Full | StoreError::Io(_))));
     }
     let refused = store.submit(insert(&job("no", 0))).wait().unwrap_err();
     assert_eq!(refused, StoreError::Full);
@@ -113,18 +94,9 @@ fn a_full_disk_is_told_and_survived() {
     }
     // It comes back by itself: the same store, without a restart.
     let patience = Instant::now() + Duration::from_secs(30);
-    while let Err(error) = store
-        .submit(insert(&job(
-            &format!("after-{}", numbers.next().unwrap()),
-            0,
-        )))
-        .wait()
-    {
+    while let Err(error) = store.submit(insert(&job(&format!("after-{}", numbers.next().unwrap()), 0))).wait() {
         assert!(Instant::now() < patience, "{error}");
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "how soon the store tries again is for it to say"
-        )]
+        #[expect(clippy::disallowed_methods, reason = "how soon the store tries again is for it to say")]
         std::thread::sleep(Duration::from_millis(50));
     }
     assert_eq!(store.health(), Ok(()));
@@ -138,8 +110,5 @@ fn a_full_disk_is_told_and_survived() {
     let refused = Store::open(&folder, Options::default()).unwrap_err();
     assert!(matches!(refused, OpenError::Full(_)), "{refused}");
     fs::remove_file(&ballast).unwrap();
-    assert_all_there(
-        &Store::open(&folder, Options::default()).unwrap(),
-        &acknowledged,
-    );
+    assert_all_there(&Store::open(&folder, Options::default()).unwrap(), &acknowledged);
 }

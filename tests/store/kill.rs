@@ -67,17 +67,11 @@ fn what_was_acknowledged_survives_a_kill() {
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let opened = lines
-            .by_ref()
-            .map_while(Result::ok)
-            .any(|line| line == "open");
+        let opened = lines.by_ref().map_while(Result::ok).any(|line| line == "open");
         assert!(opened, "round {round}: the store does not open");
         let moment = Duration::from_millis(u64::from(round) * 37 % 211 + 1);
         let killer = std::thread::spawn(move || {
-            #[expect(
-                clippy::disallowed_methods,
-                reason = "the moment itself is what is tried"
-            )]
+            #[expect(clippy::disallowed_methods, reason = "the moment itself is what is tried")]
             std::thread::sleep(moment);
             child.kill().unwrap();
             child.wait().unwrap();
@@ -102,9 +96,6 @@ fn verify(folder: &Path, acknowledged: &HashMap<String, u64>, round: u32) {
         let job = store.job(&id.parse().unwrap()).unwrap();
         let job = job.unwrap_or_else(|| panic!("round {round}: {id} is gone"));
         let latest = job.status.reports.latest().and_then(|r| r.sequence);
-        assert!(
-            latest.unwrap_or(0) >= *sequence,
-            "round {round}: {id} was at {sequence}, and is at {latest:?}"
-        );
+        assert!(latest.unwrap_or(0) >= *sequence, "round {round}: {id} was at {sequence}, and is at {latest:?}");
     }
 }

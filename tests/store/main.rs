@@ -36,22 +36,12 @@ fn job(name: &str, size: usize) -> Job {
 }
 
 fn insert(job: &Job) -> Change {
-    let event = NewEvent {
-        at: job.intent.created,
-        source: Source::User,
-        kind: EventKind::Recorded,
-    };
+    let event = NewEvent { at: job.intent.created, source: Source::User, kind: EventKind::Recorded };
     Change::insert(job, vec![event])
 }
 
 fn report(job: &mut Job, sequence: u64) -> Change {
-    let report = Report::new(
-        Timestamp::UNIX_EPOCH,
-        Some(sequence),
-        format!("step {sequence}"),
-        None,
-        None,
-    );
+    let report = Report::new(Timestamp::UNIX_EPOCH, Some(sequence), format!("step {sequence}"), None, None);
     let learned = job.status.learn(Fact::Report(report.unwrap()));
     Change::update(job, learned.events)
 }
@@ -60,9 +50,7 @@ fn report(job: &mut Job, sequence: u64) -> Change {
 fn noise(length: usize) -> String {
     let mut seed = length as u64 + 1;
     let letters = std::iter::repeat_with(|| {
-        seed = seed
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         char::from(b' ' + (seed >> 58) as u8)
     });
     letters.take(length).collect()

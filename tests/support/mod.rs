@@ -1,10 +1,6 @@
 //! A service of its own for each test: the real program, on a free port, with a folder of its own.
 
-#![allow(
-    dead_code,
-    unreachable_pub,
-    reason = "every test binary uses a part of it"
-)]
+#![allow(dead_code, unreachable_pub, reason = "every test binary uses a part of it")]
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
@@ -121,10 +117,7 @@ impl Setup {
         for (name, text) in [("gate", GATE), ("typed", TYPED), ("broken", BROKEN)] {
             fs::write(templates.join(format!("{name}.yaml")), text).unwrap();
         }
-        Self {
-            folder,
-            args: Vec::new(),
-        }
+        Self { folder, args: Vec::new() }
     }
 
     /// Adds flags.
@@ -156,11 +149,7 @@ impl Setup {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         let templates = self.path().join("templates");
-        let usual = [
-            ("--listen", PathBuf::from("127.0.0.1:0")),
-            ("--data", self.data()),
-            ("--templates", templates),
-        ];
+        let usual = [("--listen", PathBuf::from("127.0.0.1:0")), ("--data", self.data()), ("--templates", templates)];
         for (flag, value) in usual {
             if !self.args.iter().any(|arg| arg == flag) {
                 command.arg(flag).arg(value);
@@ -190,14 +179,8 @@ impl Setup {
             let _ = child.kill();
             panic!("no address in {line:?}; it said: {}", words.join().unwrap());
         };
-        let app = TestApp {
-            url: url.to_owned(),
-            child,
-            agent: agent(),
-            token: None,
-            setup: Some(self),
-            words: Some(words),
-        };
+        let app =
+            TestApp { url: url.to_owned(), child, agent: agent(), token: None, setup: Some(self), words: Some(words) };
         let ready = app.until(|| Some(app.get("/readyz")).filter(|answer| answer.status == 200));
         assert_eq!(ready.json()["ready"], true);
         app
@@ -246,11 +229,7 @@ impl Answer {
 
     /// The name of the problem's type, after checking that it is one in every respect.
     pub fn problem(&self) -> String {
-        assert_eq!(
-            self.header("content-type"),
-            Some("application/problem+json"),
-            "{self:?}"
-        );
+        assert_eq!(self.header("content-type"), Some("application/problem+json"), "{self:?}");
         let problem = self.json();
         assert_eq!(problem["status"], self.status, "{self:?}");
         assert!(!problem["detail"].as_str().unwrap().is_empty(), "{self:?}");
@@ -284,14 +263,12 @@ impl Request<'_> {
 
     /// Sends JSON.
     pub fn json(self, body: &Value) -> Answer {
-        self.header("content-type", "application/json")
-            .body(body.to_string())
+        self.header("content-type", "application/json").body(body.to_string())
     }
 
     /// Sends a form.
     pub fn form(self, body: &str) -> Answer {
-        self.header("content-type", "application/x-www-form-urlencoded")
-            .body(body)
+        self.header("content-type", "application/x-www-form-urlencoded").body(body)
     }
 
     /// Sends a body.
@@ -308,11 +285,7 @@ impl Request<'_> {
             .iter()
             .map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()))
             .collect();
-        Answer {
-            status: response.status().as_u16(),
-            headers,
-            body: response.body_mut().read_to_string().unwrap(),
-        }
+        Answer { status: response.status().as_u16(), headers, body: response.body_mut().read_to_string().unwrap() }
     }
 
     /// Sends it, and gives the answer's lines as they come.
@@ -328,11 +301,7 @@ impl Request<'_> {
         let mut response = self.try_begin().ok()?;
         let status = response.status().as_u16();
         let body = response.body_mut().read_to_string().ok()?;
-        Some(Answer {
-            status,
-            headers: Vec::new(),
-            body,
-        })
+        Some(Answer { status, headers: Vec::new(), body })
     }
 
     fn begin(self) -> ureq::http::Response<ureq::Body> {
@@ -340,9 +309,8 @@ impl Request<'_> {
     }
 
     fn try_begin(self) -> Result<ureq::http::Response<ureq::Body>, ureq::Error> {
-        let mut request = ureq::http::Request::builder()
-            .method(self.method)
-            .uri(format!("{}{}", self.app.url, self.path));
+        let mut request =
+            ureq::http::Request::builder().method(self.method).uri(format!("{}{}", self.app.url, self.path));
         for (name, value) in &self.headers {
             request = request.header(name, value);
         }
@@ -376,11 +344,7 @@ pub fn server_events(lines: impl Iterator<Item = String>) -> impl Iterator<Item 
                 Some(("event", value)) => event = Some(value.to_owned()),
                 Some(("data", value)) => data = serde_json::from_str(value).ok(),
                 _ if line.is_empty() && id.is_some() => {
-                    return Some(ServerEvent {
-                        id: id?,
-                        event: event?,
-                        data: data?,
-                    });
+                    return Some(ServerEvent { id: id?, event: event?, data: data? });
                 }
                 _ => {}
             }
@@ -417,13 +381,7 @@ impl TestApp {
 
     /// A request.
     pub fn request(&self, method: &'static str, path: &str) -> Request<'_> {
-        Request {
-            app: self,
-            method,
-            path: path.to_owned(),
-            headers: Vec::new(),
-            body: Vec::new(),
-        }
+        Request { app: self, method, path: path.to_owned(), headers: Vec::new(), body: Vec::new() }
     }
 
     /// A GET.
@@ -438,9 +396,7 @@ impl TestApp {
 
     /// A POST of JSON; nothing if the service is gone.
     pub fn try_post(&self, path: &str, body: &Value) -> Option<Answer> {
-        let mut request = self
-            .request("POST", path)
-            .header("content-type", "application/json");
+        let mut request = self.request("POST", path).header("content-type", "application/json");
         request.body = body.to_string().into_bytes();
         request.try_send()
     }
@@ -465,12 +421,7 @@ impl TestApp {
         server_events(lines)
             .map(|event| event.data["job"].clone())
             .find(|job| wanted(job))
-            .unwrap_or_else(|| {
-                panic!(
-                    "the stream ended: {}",
-                    self.get(&format!("/api/v1/jobs/{id}")).body
-                )
-            })
+            .unwrap_or_else(|| panic!("the stream ended: {}", self.get(&format!("/api/v1/jobs/{id}")).body))
     }
 
     /// Waits for a phase.

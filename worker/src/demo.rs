@@ -28,9 +28,7 @@ pub struct DemoArgs {
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
-    let seconds: f64 = text
-        .parse()
-        .map_err(|_| "expected a number of seconds, such as 0.5".to_owned())?;
+    let seconds: f64 = text.parse().map_err(|_| "expected a number of seconds, such as 0.5".to_owned())?;
     Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
 }
 
@@ -65,10 +63,7 @@ pub fn run(args: DemoArgs) -> ExitCode {
 
 fn tell(reporter: &mut Reporter, status: &str) {
     say(status);
-    reporter.send(Report {
-        status: status.to_owned(),
-        ..Report::default()
-    });
+    reporter.send(Report { status: status.to_owned(), ..Report::default() });
 }
 
 /// The signals that ask a process to stop. The first process of a container gets none of them by default.

@@ -10,12 +10,7 @@ use ureq::Agent;
 #[derive(Debug, Clone, Args)]
 pub struct EndpointArgs {
     /// The URL that reports are posted to: `{{callback.url}}` in a template
-    #[arg(
-        long,
-        value_name = "URL",
-        env = "JOBWRIGHT_CALLBACK_URL",
-        hide_env_values = true
-    )]
+    #[arg(long, value_name = "URL", env = "JOBWRIGHT_CALLBACK_URL", hide_env_values = true)]
     pub api_end_point: Option<String>,
     /// The job's ID: `{{job.id}}` in a template
     #[arg(long, value_name = "ID", env = "JOBWRIGHT_JOB_ID")]
@@ -70,11 +65,7 @@ impl Endpoint {
             .user_agent(concat!("jobwright-worker/", env!("CARGO_PKG_VERSION")))
             .build()
             .new_agent();
-        Some(Self {
-            agent,
-            url,
-            job_id: args.job_id,
-        })
+        Some(Self { agent, url, job_id: args.job_id })
     }
 
     /// Posts a report, once.
@@ -82,10 +73,7 @@ impl Endpoint {
     /// # Errors
     /// If it is not accepted. A refusal is final, but for 408 and 429; anything else may pass.
     pub fn post(&self, report: &Report) -> Result<(), PostError> {
-        let (progress, sequence) = (
-            report.progress.map(|it| it.to_string()),
-            report.sequence.map(|it| it.to_string()),
-        );
+        let (progress, sequence) = (report.progress.map(|it| it.to_string()), report.sequence.map(|it| it.to_string()));
         let fields = [
             ("job-id", self.job_id.as_deref()),
             ("status", Some(report.status.as_str())),
@@ -93,33 +81,19 @@ impl Endpoint {
             ("progress", progress.as_deref()),
             ("sequence", sequence.as_deref()),
         ];
-        let form = fields
-            .into_iter()
-            .filter_map(|(name, value)| Some((name, value?)));
-        let mut response = self
-            .agent
-            .post(&self.url)
-            .send_form(form)
-            .map_err(|error| PostError {
-                passing: !matches!(error, ureq::Error::BadUri(_) | ureq::Error::Http(_)),
-                message: error.to_string().replace(&self.url, "URL"),
-            })?;
+        let form = fields.into_iter().filter_map(|(name, value)| Some((name, value?)));
+        let mut response = self.agent.post(&self.url).send_form(form).map_err(|error| PostError {
+            passing: !matches!(error, ureq::Error::BadUri(_) | ureq::Error::Http(_)),
+            message: error.to_string().replace(&self.url, "URL"),
+        })?;
         let status = response.status();
         if status.is_success() {
             return Ok(());
         }
-        let body = response
-            .body_mut()
-            .with_config()
-            .limit(2_000)
-            .read_to_string()
-            .unwrap_or_default();
+        let body = response.body_mut().with_config().limit(2_000).read_to_string().unwrap_or_default();
         let passing = !status.is_client_error() || matches!(status.as_u16(), 408 | 429);
         let said = body.trim().replace('\n', " ");
         let colon = if said.is_empty() { "" } else { ": " };
-        Err(PostError {
-            message: format!("the server answered {status}{colon}{said}"),
-            passing,
-        })
+        Err(PostError { message: format!("the server answered {status}{colon}{said}"), passing })
     }
 }

@@ -41,12 +41,7 @@ pub fn run(args: ReportArgs) -> ExitCode {
         say("no --api-end-point given: nothing is reported");
     }
     let mut reporter = Reporter::start(endpoint);
-    reporter.send(Report {
-        status,
-        message: args.message,
-        progress: args.progress,
-        sequence: None,
-    });
+    reporter.send(Report { status, message: args.message, progress: args.progress, sequence: None });
     reporter.finish(Duration::from_secs(args.report_deadline));
     ExitCode::SUCCESS
 }

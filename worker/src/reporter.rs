@@ -58,11 +58,7 @@ impl Reporter {
             let shared = shared.clone();
             std::thread::spawn(move || send_all(&shared, &endpoint))
         });
-        Self {
-            shared,
-            thread,
-            sequence: 0,
-        }
+        Self { shared, thread, sequence: 0 }
     }
 
     /// Hands in a report that is to arrive.
@@ -80,10 +76,7 @@ impl Reporter {
             return;
         }
         self.sequence = next_sequence(self.sequence);
-        let report = Report {
-            sequence: Some(self.sequence),
-            ..report
-        };
+        let report = Report { sequence: Some(self.sequence), ..report };
         let mut queue = self.shared.queue();
         if passing && queue.waiting.back().is_some_and(|last| last.passing) {
             queue.waiting.pop_back();
@@ -117,12 +110,8 @@ impl Reporter {
 /// The number of the next report. It follows the clock, so that the reports of a second attempt of a job are newer
 /// than those of the first; where the clock stands or goes back, it goes on from the last one.
 fn next_sequence(last: u64) -> u64 {
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    u64::try_from(now.as_millis())
-        .unwrap_or(u64::MAX)
-        .max(last.saturating_add(1))
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(now.as_millis()).unwrap_or(u64::MAX).max(last.saturating_add(1))
 }
 
 fn send_all(shared: &Shared, endpoint: &Endpoint) {
@@ -141,9 +130,7 @@ fn send_all(shared: &Shared, endpoint: &Endpoint) {
             }
             Err(error) => {
                 if !complained {
-                    say(format_args!(
-                        "a report did not arrive, trying again: {error}"
-                    ));
+                    say(format_args!("a report did not arrive, trying again: {error}"));
                     complained = true;
                 }
                 rest(shared, with_jitter(pause));
@@ -165,12 +152,7 @@ fn next(shared: &Shared) -> Option<Report> {
                 return Some(first.report.clone());
             }
             (_, Some(_)) => return None,
-            (None, None) => {
-                queue = shared
-                    .changed
-                    .wait(queue)
-                    .unwrap_or_else(PoisonError::into_inner)
-            }
+            (None, None) => queue = shared.changed.wait(queue).unwrap_or_else(PoisonError::into_inner),
         }
     }
 }
@@ -178,9 +160,7 @@ fn next(shared: &Shared) -> Option<Report> {
 fn arrived(shared: &Shared, report: &Report) {
     let mut queue = shared.queue();
     // While it was on its way, a newer one may have taken its place.
-    queue
-        .waiting
-        .retain(|waiting| waiting.report.sequence != report.sequence);
+    queue.waiting.retain(|waiting| waiting.report.sequence != report.sequence);
 }
 
 /// Waits for the pause to pass. Once nothing more comes, the end of the work waits for this too: then it is shorter.
@@ -188,11 +168,7 @@ fn rest(shared: &Shared, pause: Duration) {
     let begun = Instant::now();
     let mut queue = shared.queue();
     loop {
-        let pause = if queue.deadline.is_some() {
-            pause.min(Duration::from_secs(1))
-        } else {
-            pause
-        };
+        let pause = if queue.deadline.is_some() { pause.min(Duration::from_secs(1)) } else { pause };
         let left = pause.saturating_sub(begun.elapsed());
         if left.is_zero() {
             return;

@@ -32,20 +32,13 @@ pub struct RunArgs {
     #[arg(long, value_name = "TIME", default_value = "30s", env = "JOBWRIGHT_REPORT_DEADLINE", value_parser = duration)]
     report_deadline: Duration,
     /// The command and its arguments
-    #[arg(
-        required = true,
-        trailing_var_arg = true,
-        allow_hyphen_values = true,
-        value_name = "CMD"
-    )]
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "CMD")]
     command: Vec<std::ffi::OsString>,
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
     let expected = || "expected a time such as 10s, 500ms or 2m".to_owned();
-    let unit = text
-        .find(|c: char| !(c.is_ascii_digit() || c == '.'))
-        .unwrap_or(text.len());
+    let unit = text.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(text.len());
     let number: f64 = text[..unit].parse().map_err(|_| expected())?;
     let seconds = match &text[unit..] {
         "ms" => number / 1_000.0,
@@ -54,10 +47,7 @@ fn duration(text: &str) -> Result<Duration, String> {
         "h" => number * 3_600.0,
         _ => return Err(expected()),
     };
-    Duration::try_from_secs_f64(seconds)
-        .ok()
-        .filter(|time| !time.is_zero())
-        .ok_or_else(expected)
+    Duration::try_from_secs_f64(seconds).ok().filter(|time| !time.is_zero()).ok_or_else(expected)
 }
 
 /// What happens to the command.
@@ -84,19 +74,13 @@ pub fn run(args: RunArgs) -> ExitCode {
     let program = args.command[0].to_string_lossy().into_owned();
     let started = signals.and_then(|signals| {
         let mut command = Command::new(&args.command[0]);
-        let child = command
-            .args(&args.command[1..])
-            .stdout(Stdio::piped())
-            .spawn()?;
+        let child = command.args(&args.command[1..]).stdout(Stdio::piped()).spawn()?;
         Ok((child, signals))
     });
     let (code, last) = match started {
         Ok((child, signals)) => {
             let message = Some(format!("started {program}"));
-            reporter.send(Report {
-                message,
-                ..running(None)
-            });
+            reporter.send(Report { message, ..running(None) });
             let (status, progress) = attend(child, signals, &mut reporter, args.heartbeat);
             (exit_code(status), last_report(status, progress))
         }
@@ -104,14 +88,7 @@ pub fn run(args: RunArgs) -> ExitCode {
             say(format_args!("cannot start {program}: {error}"));
             let missing = error.kind() == std::io::ErrorKind::NotFound;
             let message = Some(format!("cannot start {program}: {error}"));
-            (
-                if missing { 127 } else { 126 },
-                Report {
-                    status: "ERROR".into(),
-                    message,
-                    ..Report::default()
-                },
-            )
+            (if missing { 127 } else { 126 }, Report { status: "ERROR".into(), message, ..Report::default() })
         }
     };
     reporter.send(last);
@@ -131,9 +108,7 @@ fn attend(
         let sender = sender.clone();
         std::thread::spawn(move || pass_on(output, &sender));
     }
-    let pid = Arc::new(Mutex::new(
-        i32::try_from(child.id()).ok().and_then(Pid::from_raw),
-    ));
+    let pid = Arc::new(Mutex::new(i32::try_from(child.id()).ok().and_then(Pid::from_raw)));
     pass_signals(signals, pid.clone());
     let waited = pid.clone();
     std::thread::spawn(move || {
@@ -152,10 +127,7 @@ fn await_end(pid: &Mutex<Option<Pid>>) {
     let Some(pid) = *pid.lock().unwrap_or_else(PoisonError::into_inner) else {
         return;
     };
-    while let Err(rustix::io::Errno::INTR) = waitid(
-        WaitId::Pid(pid),
-        WaitIdOptions::EXITED | WaitIdOptions::NOWAIT,
-    ) {}
+    while let Err(rustix::io::Errno::INTR) = waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT) {}
 }
 
 fn pass_signals(mut signals: Signals, pid: Arc<Mutex<Option<Pid>>>) {
@@ -171,11 +143,7 @@ fn pass_signals(mut signals: Signals, pid: Arc<Mutex<Option<Pid>>>) {
 }
 
 /// Reports until the command has ended and its output is through.
-fn follow(
-    events: &mpsc::Receiver<Event>,
-    reporter: &mut Reporter,
-    heartbeat: Duration,
-) -> Option<Progress> {
+fn follow(events: &mpsc::Receiver<Event>, reporter: &mut Reporter, heartbeat: Duration) -> Option<Progress> {
     let (mut progress, mut ended, mut output_ended) = (None, None, false);
     loop {
         let wait = match ended {
@@ -208,11 +176,7 @@ fn pass_on(output: ChildStdout, events: &mpsc::Sender<Event>) {
     let mut open = true;
     loop {
         line.clear();
-        match output
-            .by_ref()
-            .take(LONGEST_LINE)
-            .read_until(b'\n', &mut line)
-        {
+        match output.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut line) {
             Ok(0) | Err(_) => break,
             Ok(_) => {}
         }
@@ -242,30 +206,16 @@ fn last_report(status: Option<ExitStatus>, progress: Option<Progress>) -> Report
         Some(status) if status.success() => ("Done", None, percent.map(|_| 100)),
         Some(status) => match (status.code(), status.signal()) {
             (Some(code), _) => ("ERROR", Some(format!("exit code {code}")), percent),
-            (None, signal) => (
-                "ERROR",
-                Some(format!("ended by signal {}", signal.unwrap_or(0))),
-                percent,
-            ),
+            (None, signal) => ("ERROR", Some(format!("ended by signal {}", signal.unwrap_or(0))), percent),
         },
-        None => (
-            "ERROR",
-            Some("its end could not be seen".to_owned()),
-            percent,
-        ),
+        None => ("ERROR", Some("its end could not be seen".to_owned()), percent),
     };
-    Report {
-        status: words.to_owned(),
-        message,
-        progress,
-        sequence: None,
-    }
+    Report { status: words.to_owned(), message, progress, sequence: None }
 }
 
 fn exit_code(status: Option<ExitStatus>) -> u8 {
     let code = status.and_then(|status| status.code().or_else(|| Some(128 + status.signal()?)));
-    code.and_then(|code| u8::try_from(code & 0xff).ok())
-        .unwrap_or(1)
+    code.and_then(|code| u8::try_from(code & 0xff).ok()).unwrap_or(1)
 }
 
 #[cfg(test)]
@@ -288,18 +238,9 @@ mod tests {
         let status = |raw| Some(ExitStatus::from_raw(raw));
         assert_eq!(exit_code(status(3 << 8)), 3);
         assert_eq!(exit_code(status(15)), 143);
-        assert_eq!(
-            last_report(status(3 << 8), None).message.as_deref(),
-            Some("exit code 3")
-        );
-        assert_eq!(
-            last_report(status(15), None).message.as_deref(),
-            Some("ended by signal 15")
-        );
-        let progress = Some(Progress {
-            percent: 40,
-            message: None,
-        });
+        assert_eq!(last_report(status(3 << 8), None).message.as_deref(), Some("exit code 3"));
+        assert_eq!(last_report(status(15), None).message.as_deref(), Some("ended by signal 15"));
+        let progress = Some(Progress { percent: 40, message: None });
         assert_eq!(last_report(status(0), progress).progress, Some(100));
     }
 }

@@ -23,11 +23,7 @@ impl Server {
             for stream in listener.incoming() {
                 let mut stream = BufReader::new(stream.unwrap());
                 while let Some(form) = read_post(&mut stream) {
-                    let status = if answers.is_empty() {
-                        "200 OK"
-                    } else {
-                        answers.remove(0)
-                    };
+                    let status = if answers.is_empty() { "200 OK" } else { answers.remove(0) };
                     let answer = format!("HTTP/1.1 {status}\r\ncontent-length: 4\r\n\r\n\"ok\"");
                     // The test may have ended.
                     let _ = sender.send(form);
@@ -42,15 +38,11 @@ impl Server {
 
     /// The next post's fields but for its sequence, which must rise.
     fn next(&self) -> Vec<(String, String)> {
-        self.posts
-            .recv_timeout(Duration::from_secs(20))
-            .expect("no report came")
+        self.posts.recv_timeout(Duration::from_secs(20)).expect("no report came")
     }
 
     fn statuses(&self, count: usize) -> Vec<String> {
-        (0..count)
-            .map(|_| field(&self.next(), "status").unwrap())
-            .collect()
+        (0..count).map(|_| field(&self.next(), "status").unwrap()).collect()
     }
 }
 
@@ -87,25 +79,16 @@ fn read_post(stream: &mut impl BufRead) -> Option<Vec<(String, String)>> {
     };
     let body = String::from_utf8(body).unwrap();
     let pairs = body.split('&').filter_map(|pair| pair.split_once('='));
-    Some(
-        pairs
-            .map(|(key, value)| (decode(key), decode(value)))
-            .collect(),
-    )
+    Some(pairs.map(|(key, value)| (decode(key), decode(value))).collect())
 }
 
 fn field(form: &[(String, String)], name: &str) -> Option<String> {
-    form.iter()
-        .find(|(key, _)| key == name)
-        .map(|(_, value)| value.clone())
+    form.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone())
 }
 
 fn worker(url: &str, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_jobwright-worker"));
-    command
-        .args(args)
-        .env("JOBWRIGHT_CALLBACK_URL", url)
-        .env("JOBWRIGHT_JOB_ID", "k1");
+    command.args(args).env("JOBWRIGHT_CALLBACK_URL", url).env("JOBWRIGHT_JOB_ID", "k1");
     command
 }
 
@@ -118,15 +101,9 @@ fn the_demo_job_says_the_old_words() {
     for (percent, last, code) in [("0", "Done", 0), ("100", "ERROR", 1)] {
         let server = Server::start(vec![]);
         let args = ["demo", "--step-seconds", "0.05", "--fail-percent", percent];
-        let status = worker("", &args)
-            .args(["--api-end-point", &server.url, "--job-id", "k1"])
-            .status()
-            .unwrap();
+        let status = worker("", &args).args(["--api-end-point", &server.url, "--job-id", "k1"]).status().unwrap();
         assert_eq!(status.code(), Some(code));
-        assert_eq!(
-            server.statuses(3),
-            ["Start Processing", "Processing...", last]
-        );
+        assert_eq!(server.statuses(3), ["Start Processing", "Processing...", last]);
     }
 }
 
@@ -164,26 +141,16 @@ fn a_command_runs_as_if_alone_and_its_progress_is_reported() {
     let progress = server.next();
     assert_eq!(field(&progress, "progress").as_deref(), Some("40"));
     assert_eq!(field(&progress, "message").as_deref(), Some("half way"));
-    child
-        .stdin
-        .take()
-        .unwrap()
-        .write_all(b"from stdin\n")
-        .unwrap();
-    let Output {
-        status,
-        stdout,
-        stderr,
-    } = child.wait_with_output().unwrap();
+    child.stdin.take().unwrap().write_all(b"from stdin\n").unwrap();
+    let Output { status, stdout, stderr } = child.wait_with_output().unwrap();
     let last = server.next();
     assert_eq!(status.code(), Some(3));
     assert_eq!(text(&stdout), "one\n::progress 40 half way\nfrom stdin\n");
     assert_eq!(text(&stderr), "err\n");
     assert_eq!(field(&last, "status").as_deref(), Some("ERROR"));
     assert_eq!(field(&last, "message").as_deref(), Some("exit code 3"));
-    let numbers: Vec<u64> = [&first, &progress, &last]
-        .map(|form| field(form, "sequence").unwrap().parse().unwrap())
-        .into();
+    let numbers: Vec<u64> =
+        [&first, &progress, &last].map(|form| field(form, "sequence").unwrap().parse().unwrap()).into();
     assert!(numbers.is_sorted_by(|a, b| a < b), "{numbers:?}");
 }
 
@@ -198,19 +165,14 @@ fn it_says_now_and_then_that_the_command_still_runs() {
     assert_eq!(server.statuses(4), ["Running"; 4]);
     drop(child.stdin.take());
     assert_eq!(child.wait().unwrap().code(), Some(0));
-    let last = std::iter::from_fn(|| Some(field(&server.next(), "status").unwrap()))
-        .find(|it| it != "Running");
+    let last = std::iter::from_fn(|| Some(field(&server.next(), "status").unwrap())).find(|it| it != "Running");
     assert_eq!(last.as_deref(), Some("Done"));
 }
 
 #[test]
 fn signals_are_passed_on_and_a_deadly_one_shows_in_the_exit_code() {
     for (script, signal, code) in [
-        (
-            "trap 'exit 7' USR1; echo ready; while :; do read line || exit 9; done",
-            "USR1",
-            7,
-        ),
+        ("trap 'exit 7' USR1; echo ready; while :; do read line || exit 9; done", "USR1", 7),
         ("echo ready; exec cat", "TERM", 143),
     ] {
         let server = Server::start(vec![]);
@@ -223,10 +185,7 @@ fn signals_are_passed_on_and_a_deadly_one_shows_in_the_exit_code() {
         let mut output = BufReader::new(child.stdout.take().unwrap());
         output.read_line(&mut line).unwrap();
         assert_eq!(line, "ready\n");
-        let kill = Command::new("kill")
-            .args(["-s", signal, &child.id().to_string()])
-            .status()
-            .unwrap();
+        let kill = Command::new("kill").args(["-s", signal, &child.id().to_string()]).status().unwrap();
         assert!(kill.success());
         if signal == "USR1" {
             // A shell acts on a trapped signal once the command under way has ended.
@@ -239,18 +198,9 @@ fn signals_are_passed_on_and_a_deadly_one_shows_in_the_exit_code() {
 #[test]
 fn a_report_is_sent_again_until_it_arrives() {
     let server = Server::start(vec!["503 Busy", "429 Slow down", "500 Oh"]);
-    let output = worker(
-        &server.url,
-        &["report", "--progress", "40", "Copying", "files"],
-    )
-    .output()
-    .unwrap();
+    let output = worker(&server.url, &["report", "--progress", "40", "Copying", "files"]).output().unwrap();
     assert_eq!(text(&output.stdout), "Copying files\n");
-    assert!(
-        text(&output.stderr).contains("trying again: the server answered 503"),
-        "{}",
-        text(&output.stderr)
-    );
+    assert!(text(&output.stderr).contains("trying again: the server answered 503"), "{}", text(&output.stderr));
     let posts: Vec<_> = (0..4).map(|_| server.next()).collect();
     assert!(posts.iter().all(|post| post == &posts[0]), "{posts:?}");
 }
@@ -262,10 +212,7 @@ fn a_refused_report_is_not_sent_again_and_changes_nothing() {
     let output = worker(&server.url, &["report", "Done"]).output().unwrap();
     assert_eq!(output.status.code(), Some(0));
     let said = text(&output.stderr);
-    assert!(
-        said.contains("a report was refused: the server answered 403"),
-        "{said}"
-    );
+    assert!(said.contains("a report was refused: the server answered 403"), "{said}");
     assert!(!said.contains("TOKEN") && begun.elapsed() < Duration::from_secs(10));
     server.next();
     // The worker has ended, so that whatever it sent has come.
@@ -275,40 +222,17 @@ fn a_refused_report_is_not_sent_again_and_changes_nothing() {
 #[test]
 fn a_server_that_is_away_never_changes_the_exit_code() {
     // Nobody listens on the port of a listener that is gone.
-    let port = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let url = format!("http://127.0.0.1:{port}/callback/TOKEN");
-    let output = worker(
-        &url,
-        &[
-            "run",
-            "--report-deadline",
-            "300ms",
-            "--",
-            "sh",
-            "-c",
-            "exit 5",
-        ],
-    )
-    .output()
-    .unwrap();
+    let output = worker(&url, &["run", "--report-deadline", "300ms", "--", "sh", "-c", "exit 5"]).output().unwrap();
     assert_eq!(output.status.code(), Some(5));
-    assert!(
-        text(&output.stderr).contains("did not arrive"),
-        "{}",
-        text(&output.stderr)
-    );
+    assert!(text(&output.stderr).contains("did not arrive"), "{}", text(&output.stderr));
 }
 
 #[test]
 fn a_command_that_cannot_start_ends_as_in_a_shell() {
     let server = Server::start(vec![]);
-    let missing = worker(&server.url, &["run", "--", "no-such-command"])
-        .status()
-        .unwrap();
+    let missing = worker(&server.url, &["run", "--", "no-such-command"]).status().unwrap();
     assert_eq!(missing.code(), Some(127));
     assert_eq!(server.statuses(1), ["ERROR"]);
     let folder = worker(&server.url, &["run", "--", "/"]).status().unwrap();
@@ -317,30 +241,17 @@ fn a_command_that_cannot_start_ends_as_in_a_shell() {
 
 #[test]
 fn wrong_arguments_are_said_and_end_with_2() {
-    for args in [
-        &["run"][..],
-        &["run", "--heartbeat", "0s", "--", "true"],
-        &["demo", "--fail-percent", "101"],
-        &["x"],
-    ] {
+    for args in [&["run"][..], &["run", "--heartbeat", "0s", "--", "true"], &["demo", "--fail-percent", "101"], &["x"]]
+    {
         let output = worker("", args).output().unwrap();
         assert_eq!(output.status.code(), Some(2), "{args:?}");
-        assert!(
-            text(&output.stderr).starts_with("error: "),
-            "{}",
-            text(&output.stderr)
-        );
+        assert!(text(&output.stderr).starts_with("error: "), "{}", text(&output.stderr));
     }
 }
 
 #[test]
 fn without_an_endpoint_the_command_runs_all_the_same() {
-    let output = worker("", &["run", "--", "sh", "-c", "echo hi"])
-        .output()
-        .unwrap();
-    assert_eq!(
-        (output.status.code(), text(&output.stdout).as_str()),
-        (Some(0), "hi\n")
-    );
+    let output = worker("", &["run", "--", "sh", "-c", "echo hi"]).output().unwrap();
+    assert_eq!((output.status.code(), text(&output.stdout).as_str()), (Some(0), "hi\n"));
     assert!(text(&output.stderr).contains("nothing is reported"));
 }

@@ -40,9 +40,7 @@ pub(super) struct CancelArgs {
 pub(super) fn cancel(args: CancelArgs) -> anyhow::Result<ExitCode> {
     let client = Client::new(&args.server)?;
     each(&args.ids, args.output.output, |id| {
-        let answer = client
-            .post(&format!("{}/cancel", job_path(id)), &json!({}))
-            .map_err(ClientError::into_report)?;
+        let answer = client.post(&format!("{}/cancel", job_path(id)), &json!({})).map_err(ClientError::into_report)?;
         if !args.wait {
             return Ok((answer, "cancellation asked for"));
         }
@@ -89,15 +87,9 @@ pub(super) struct DeleteArgs {
 /// Deletes jobs. Those that cannot be deleted do not keep the others from it.
 pub(super) fn delete(args: DeleteArgs) -> anyhow::Result<ExitCode> {
     let client = Client::new(&args.server)?;
-    let format = if args.output == "name" {
-        Format::Name
-    } else {
-        Format::Table
-    };
+    let format = if args.output == "name" { Format::Name } else { Format::Table };
     each(&args.ids, format, |id| {
-        let answer = client
-            .delete(&job_path(id))
-            .map_err(ClientError::into_report)?;
+        let answer = client.delete(&job_path(id)).map_err(ClientError::into_report)?;
         Ok((answer, "deleted"))
     })
 }
@@ -150,10 +142,7 @@ pub(super) fn rerun(args: RerunArgs) -> anyhow::Result<ExitCode> {
     let (id, name) = (args.launch.id_or_new(), args.launch.name.as_deref());
     let body = launch::body(&id, name, args.params.values()?);
     let answer = client
-        .post_until_known(
-            &format!("{}/rerun", job_path(&args.job)),
-            &Value::Object(body),
-        )
+        .post_until_known(&format!("{}/rerun", job_path(&args.job)), &Value::Object(body))
         .map_err(ClientError::into_report)?;
     launch::launched(&client, &answer, &args.launch)
 }

@@ -59,12 +59,7 @@ pub(super) struct ListArgs {
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct FilterArgs {
     /// Only jobs in these phases
-    #[arg(
-        long,
-        value_name = "PHASE",
-        value_delimiter = ',',
-        env = "JOBWRIGHT_PHASE"
-    )]
+    #[arg(long, value_name = "PHASE", value_delimiter = ',', env = "JOBWRIGHT_PHASE")]
     pub(super) phase: Vec<Phase>,
 
     /// Only jobs of this template
@@ -95,10 +90,7 @@ pub(super) fn run(args: ListArgs) -> anyhow::Result<ExitCode> {
             }
         }
         format => {
-            let views = jobs
-                .iter()
-                .map(show::job)
-                .collect::<anyhow::Result<Vec<_>>>()?;
+            let views = jobs.iter().map(show::job).collect::<anyhow::Result<Vec<_>>>()?;
             if views.is_empty() {
                 writeln!(anstream::stderr(), "no jobs")?;
             } else {
@@ -106,10 +98,7 @@ pub(super) fn run(args: ListArgs) -> anyhow::Result<ExitCode> {
                 write!(stdout, "{}", show::jobs(&views, now, wide, show::room()))?;
             }
             if !next.is_null() {
-                writeln!(
-                    anstream::stderr(),
-                    "there are more: --limit N or --all shows them"
-                )?;
+                writeln!(anstream::stderr(), "there are more: --limit N or --all shows them")?;
             }
         }
     }
@@ -117,28 +106,15 @@ pub(super) fn run(args: ListArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// The jobs that are meant, over as many pages as it takes, and the cursor of what comes after them.
-fn collect(
-    client: &Client,
-    args: &ListArgs,
-    now: Timestamp,
-) -> anyhow::Result<(Vec<Value>, Value)> {
+fn collect(client: &Client, args: &ListArgs, now: Timestamp) -> anyhow::Result<(Vec<Value>, Value)> {
     let wanted = if args.all { u64::MAX } else { args.limit };
-    let (since, until) = (
-        args.since.map(|it| it.resolve(now)),
-        args.until.map(|it| it.resolve(now)),
-    );
+    let (since, until) = (args.since.map(|it| it.resolve(now)), args.until.map(|it| it.resolve(now)));
     let mut jobs = Vec::new();
     let mut cursor = Value::Null;
     let mut progress = Progress::new("jobs");
     loop {
         let missing = wanted - jobs.len() as u64;
-        let path = page_path(
-            &args.filter,
-            since,
-            until,
-            missing.min(PAGE),
-            cursor.as_str(),
-        );
+        let path = page_path(&args.filter, since, until, missing.min(PAGE), cursor.as_str());
         let mut page = client.get(&path)?;
         if let Value::Array(items) = page["items"].take() {
             jobs.extend(items);

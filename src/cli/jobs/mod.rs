@@ -75,14 +75,12 @@ impl std::str::FromStr for Moment {
         if let Ok(at) = text.parse() {
             return Ok(Self::At(at));
         }
-        let ago = text
-            .parse::<jiff::Span>()
-            .and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()));
+        let ago = text.parse::<jiff::Span>().and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()));
         match ago {
             Ok(ago) if !ago.is_negative() => Ok(Self::Ago(ago)),
-            _ => Err(
-                "expected a time such as 2026-01-31T09:00:00Z, or how long ago such as 90s, 1h30m or 7d".to_owned(),
-            ),
+            _ => {
+                Err("expected a time such as 2026-01-31T09:00:00Z, or how long ago such as 90s, 1h30m or 7d".to_owned())
+            }
         }
     }
 }
@@ -95,17 +93,11 @@ mod tests {
     fn a_moment_is_a_time_or_how_long_ago() {
         let now: Timestamp = "2026-01-31T09:00:00Z".parse().unwrap();
         let resolve = |text: &str| text.parse::<Moment>().map(|it| it.resolve(now).to_string());
-        assert_eq!(
-            resolve("2026-01-30T08:00:00+01:00").unwrap(),
-            "2026-01-30T07:00:00Z"
-        );
+        assert_eq!(resolve("2026-01-30T08:00:00+01:00").unwrap(), "2026-01-30T07:00:00Z");
         assert_eq!(resolve("1h30m").unwrap(), "2026-01-31T07:30:00Z");
         assert_eq!(resolve("7d").unwrap(), "2026-01-24T09:00:00Z");
         for wrong in ["", "yesterday", "-1h", "2026-01-31", "5"] {
-            assert!(
-                resolve(wrong).unwrap_err().contains("expected a time"),
-                "{wrong}"
-            );
+            assert!(resolve(wrong).unwrap_err().contains("expected a time"), "{wrong}");
         }
     }
 }

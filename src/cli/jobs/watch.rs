@@ -49,11 +49,7 @@ pub(super) struct WatchArgs {
 /// Shows jobs and their changes.
 pub(super) fn run(args: WatchArgs) -> anyhow::Result<ExitCode> {
     let client = Client::new(&args.server)?;
-    let mut watch = Watch {
-        args: &args,
-        shown: BTreeMap::new(),
-        widths: Vec::new(),
-    };
+    let mut watch = Watch { args: &args, shown: BTreeMap::new(), widths: Vec::new() };
     let mut reconnect = Reconnect::new();
     loop {
         // First the stream, then the list: what changes in between is in both, and nothing is in neither.
@@ -120,10 +116,7 @@ impl Watch<'_> {
         let format = self.args.output.output;
         let (wide, now) = (format == Format::Wide, Timestamp::now());
         let columns = show::columns(wide);
-        let views = jobs
-            .iter()
-            .map(show::job)
-            .collect::<anyhow::Result<Vec<_>>>()?;
+        let views = jobs.iter().map(show::job).collect::<anyhow::Result<Vec<_>>>()?;
         let rows: Vec<Vec<Cell>> = views.iter().map(|job| show::row(job, now, wide)).collect();
         self.widths = table::widths(&columns, &rows, show::room());
         for (column, width) in columns.iter().zip(&mut self.widths) {
@@ -137,12 +130,7 @@ impl Watch<'_> {
             });
         }
         if matches!(format, Format::Table | Format::Wide) {
-            self.line(
-                &columns
-                    .iter()
-                    .map(|it| Cell::from(it.title))
-                    .collect::<Vec<_>>(),
-            )?;
+            self.line(&columns.iter().map(|it| Cell::from(it.title)).collect::<Vec<_>>())?;
         }
         Ok(())
     }
@@ -187,14 +175,10 @@ impl Watch<'_> {
         let holds = |text: &str| {
             let text = text.to_lowercase();
             let name = job.name.as_ref().map(|name| name.as_str().to_lowercase());
-            job.id.as_str().to_lowercase().contains(&text)
-                || name.is_some_and(|name| name.contains(&text))
+            job.id.as_str().to_lowercase().contains(&text) || name.is_some_and(|name| name.contains(&text))
         };
         (filter.phase.is_empty() || filter.phase.contains(&job.phase))
-            && filter
-                .template
-                .as_ref()
-                .is_none_or(|it| *it == job.template)
+            && filter.template.as_ref().is_none_or(|it| *it == job.template)
             && filter.q.as_deref().is_none_or(holds)
     }
 

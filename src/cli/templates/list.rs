@@ -16,13 +16,7 @@ use crate::template::{Catalog, Entry};
 #[derive(Debug, clap::Args)]
 pub(super) struct ListArgs {
     /// How to write the list
-    #[arg(
-        short,
-        long,
-        value_name = "FORMAT",
-        default_value = "table",
-        env = "JOBWRIGHT_TEMPLATES_OUTPUT"
-    )]
+    #[arg(short, long, value_name = "FORMAT", default_value = "table", env = "JOBWRIGHT_TEMPLATES_OUTPUT")]
     output: Format,
 
     #[command(flatten)]
@@ -30,22 +24,10 @@ pub(super) struct ListArgs {
 }
 
 const COLUMNS: [Column; 4] = [
-    Column {
-        title: "NAME",
-        shrinks_to: None,
-    },
-    Column {
-        title: "TITLE",
-        shrinks_to: Some(12),
-    },
-    Column {
-        title: "PARAMETERS",
-        shrinks_to: Some(12),
-    },
-    Column {
-        title: "DESCRIPTION",
-        shrinks_to: Some(16),
-    },
+    Column { title: "NAME", shrinks_to: None },
+    Column { title: "TITLE", shrinks_to: Some(12) },
+    Column { title: "PARAMETERS", shrinks_to: Some(12) },
+    Column { title: "DESCRIPTION", shrinks_to: Some(16) },
 ];
 
 /// Lists the templates.
@@ -85,10 +67,5 @@ fn row(entry: &Entry) -> Vec<Cell> {
             false => parameter.name.clone(),
         })
         .collect();
-    vec![
-        Cell::from(entry.name.as_str()),
-        Cell::from(entry.title()),
-        Cell::from(parameters.join(" ")),
-        told,
-    ]
+    vec![Cell::from(entry.name.as_str()), Cell::from(entry.title()), Cell::from(parameters.join(" ")), told]
 }

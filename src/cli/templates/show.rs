@@ -21,13 +21,7 @@ pub(super) struct ShowArgs {
     name: String,
 
     /// How to write the template
-    #[arg(
-        short,
-        long,
-        value_name = "FORMAT",
-        default_value = "table",
-        env = "JOBWRIGHT_TEMPLATES_OUTPUT"
-    )]
+    #[arg(short, long, value_name = "FORMAT", default_value = "table", env = "JOBWRIGHT_TEMPLATES_OUTPUT")]
     output: Format,
 
     #[command(flatten)]
@@ -42,10 +36,7 @@ pub(super) fn run(args: ShowArgs) -> anyhow::Result<ExitCode> {
     let text = match args.output {
         Format::Table => card(&template, show::room()),
         Format::Json | Format::Yaml => {
-            let entry = Entry {
-                name: args.name,
-                state: State::Loaded(template),
-            };
+            let entry = Entry { name: args.name, state: State::Loaded(template) };
             data(&as_data(&entry), args.output)
         }
     };
@@ -67,12 +58,7 @@ fn card(template: &Template, room: Option<usize>) -> String {
     }
     if !template.declared_settings().is_empty() {
         out.push('\n');
-        out += &inputs(
-            "SETTING",
-            template.declared_settings(),
-            Some(template),
-            room,
-        );
+        out += &inputs("SETTING", template.declared_settings(), Some(template), room);
     }
     for (index, (name, parameters)) in template.examples().iter().enumerate() {
         out.push_str(if index == 0 { "\nExamples:\n" } else { "" });
@@ -81,11 +67,7 @@ fn card(template: &Template, room: Option<usize>) -> String {
     let _ = writeln!(out, "\ndigest  {}", template.digest());
     let provenance = template.provenance();
     if let Some(commit) = provenance.commit {
-        let dirty = if provenance.dirty {
-            " (changed since)"
-        } else {
-            ""
-        };
+        let dirty = if provenance.dirty { " (changed since)" } else { "" };
         let _ = writeln!(out, "commit  {commit}{dirty}");
     }
     out
@@ -93,12 +75,7 @@ fn card(template: &Template, room: Option<usize>) -> String {
 
 /// Parameters of an example as JSON, secrets masked.
 fn example(template: &Template, parameters: &serde_json::Map<String, Value>) -> String {
-    let secret = |name: &str| {
-        template
-            .parameters()
-            .iter()
-            .any(|it| it.secret && it.name == name)
-    };
+    let secret = |name: &str| template.parameters().iter().any(|it| it.secret && it.name == name);
     let shown: serde_json::Map<_, _> = parameters
         .iter()
         .map(|(name, value)| match secret(name) {
@@ -109,24 +86,12 @@ fn example(template: &Template, parameters: &serde_json::Map<String, Value>) -> 
     Value::Object(shown).to_string()
 }
 
-fn inputs(
-    title: &'static str,
-    inputs: &[Parameter],
-    in_force: Option<&Template>,
-    room: Option<usize>,
-) -> String {
+fn inputs(title: &'static str, inputs: &[Parameter], in_force: Option<&Template>, room: Option<usize>) -> String {
     let column = |title, shrinks_to| Column { title, shrinks_to };
     let columns = [
         column(title, None),
         column("TYPE", Some(12)),
-        column(
-            if in_force.is_some() {
-                "VALUE"
-            } else {
-                "DEFAULT"
-            },
-            Some(12),
-        ),
+        column(if in_force.is_some() { "VALUE" } else { "DEFAULT" }, Some(12)),
         column("DESCRIPTION", Some(16)),
     ];
     let rows: Vec<Vec<Cell>> = inputs
@@ -159,14 +124,8 @@ fn given(input: &Parameter, value: Option<&Value>) -> String {
 /// The type of a value in a few words: `string (date)`, `pdf|html|csv`, `list of string (email)`.
 fn kind(schema: &Value) -> String {
     if let Some(options) = schema.get("enum").and_then(Value::as_array) {
-        let options: Vec<String> = options
-            .iter()
-            .map(|option| {
-                option
-                    .as_str()
-                    .map_or_else(|| option.to_string(), str::to_owned)
-            })
-            .collect();
+        let options: Vec<String> =
+            options.iter().map(|option| option.as_str().map_or_else(|| option.to_string(), str::to_owned)).collect();
         return options.join("|");
     }
     let types = match schema.get("type") {

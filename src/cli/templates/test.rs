@@ -76,10 +76,7 @@ pub(super) fn run(args: TestArgs) -> anyhow::Result<ExitCode> {
         finding.tell(mended, &mut stdout)?;
     }
     stdout.flush()?;
-    let tested = findings
-        .iter()
-        .filter(|it| it.outcome != Outcome::Orphan)
-        .count();
+    let tested = findings.iter().filter(|it| it.outcome != Outcome::Orphan).count();
     let mut summary = format!(
         "{tested} example{}: {} good, {failed} bad",
         if tested == 1 { "" } else { "s" },
@@ -95,23 +92,15 @@ pub(super) fn run(args: TestArgs) -> anyhow::Result<ExitCode> {
             "where the change is wanted: jobwright templates test --update, then read it and commit it"
         )?;
     }
-    Ok(if failed > 0 {
-        ExitCode::FAILURE
-    } else {
-        ExitCode::SUCCESS
-    })
+    Ok(if failed > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 fn findings(catalog: &Catalog, golden: &Path) -> anyhow::Result<Vec<Finding>> {
     let mut findings = Vec::new();
     let mut known = BTreeSet::new();
     for entry in catalog.entries() {
-        let finding = |name: String, outcome, now| Finding {
-            path: golden.join(format!("{name}.yaml")),
-            name,
-            outcome,
-            now,
-        };
+        let finding =
+            |name: String, outcome, now| Finding { path: golden.join(format!("{name}.yaml")), name, outcome, now };
         if let Some(error) = entry.error() {
             let outcome = Outcome::Broken(error.to_string());
             findings.push(finding(entry.name.clone(), outcome, String::new()));
@@ -135,10 +124,7 @@ fn findings(catalog: &Catalog, golden: &Path) -> anyhow::Result<Vec<Finding>> {
     }
     for path in folders(golden)?.iter().map(|folder| manifests(folder)) {
         for path in path?.into_iter().filter(|path| !known.contains(path)) {
-            let name = path
-                .strip_prefix(golden)
-                .unwrap_or(&path)
-                .with_extension("");
+            let name = path.strip_prefix(golden).unwrap_or(&path).with_extension("");
             findings.push(Finding {
                 name: name.display().to_string(),
                 path,
@@ -150,17 +136,9 @@ fn findings(catalog: &Catalog, golden: &Path) -> anyhow::Result<Vec<Finding>> {
     Ok(findings)
 }
 
-fn render(
-    template: &Template,
-    parameters: &serde_json::Map<String, serde_json::Value>,
-) -> Result<String, String> {
-    let checked = template
-        .check(parameters)
-        .map_err(|faults| misfit(template.name(), &faults))?;
-    template
-        .render(&checked, &Context::example())
-        .map(|rendered| rendered.to_yaml())
-        .map_err(|error| error.to_string())
+fn render(template: &Template, parameters: &serde_json::Map<String, serde_json::Value>) -> Result<String, String> {
+    let checked = template.check(parameters).map_err(|faults| misfit(template.name(), &faults))?;
+    template.render(&checked, &Context::example()).map(|rendered| rendered.to_yaml()).map_err(|error| error.to_string())
 }
 
 fn compare(path: &Path, now: &str) -> anyhow::Result<Outcome> {
@@ -183,9 +161,7 @@ fn folders(golden: &Path) -> anyhow::Result<Vec<PathBuf>> {
 }
 
 fn manifests(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
-    entries(folder, |path| {
-        path.extension().is_some_and(|it| it == "yaml")
-    })
+    entries(folder, |path| path.extension().is_some_and(|it| it == "yaml"))
 }
 
 /// What is in a folder, by name; nothing where there is no such folder.

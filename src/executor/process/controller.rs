@@ -19,15 +19,8 @@ use super::spec::JobSpec;
 use crate::job::Conclusion;
 
 /// Runs an object to its end and records that.
-pub(super) async fn run(
-    context: Arc<Context>,
-    object: Arc<Object>,
-    spec: JobSpec,
-    ended: Vec<EndedAttempt>,
-) {
-    let conclusion = Controller::new(context, &object, spec, ended)
-        .conclude()
-        .await;
+pub(super) async fn run(context: Arc<Context>, object: Arc<Object>, spec: JobSpec, ended: Vec<EndedAttempt>) {
+    let conclusion = Controller::new(context, &object, spec, ended).conclude().await;
     record_end(&object, conclusion).await;
 }
 
@@ -54,16 +47,8 @@ struct Controller {
 }
 
 impl Controller {
-    fn new(
-        context: Arc<Context>,
-        object: &Arc<Object>,
-        spec: JobSpec,
-        ended: Vec<EndedAttempt>,
-    ) -> Self {
-        let limits = Limits {
-            backoff: context.config.backoff,
-            ..spec.limits.clone()
-        };
+    fn new(context: Arc<Context>, object: &Arc<Object>, spec: JobSpec, ended: Vec<EndedAttempt>) -> Self {
+        let limits = Limits { backoff: context.config.backoff, ..spec.limits.clone() };
         Self {
             context,
             object: Arc::clone(object),
@@ -80,9 +65,7 @@ impl Controller {
         let cancelled = self.object.cancel.clone();
         if self.spec.suspended {
             cancelled.cancelled().await;
-            return Conclusion::Stopped {
-                at: Timestamp::now(),
-            };
+            return Conclusion::Stopped { at: Timestamp::now() };
         }
         let deadline = self.deadline();
         tokio::pin!(deadline);
@@ -131,18 +114,13 @@ impl Controller {
             stop: self.stop.clone(),
             restarts_left: Arc::clone(&self.restarts_left),
         };
-        self.pods
-            .push(Box::pin(async move { (attempt, pod.run().await) }));
+        self.pods.push(Box::pin(async move { (attempt, pod.run().await) }));
     }
 
     async fn fail(&mut self, failure: Failure, at: Timestamp) -> Conclusion {
         self.stop_all().await;
         let (reason, message) = describe(failure, &self.spec.limits);
-        Conclusion::Failed {
-            at,
-            reason: reason.to_owned(),
-            message,
-        }
+        Conclusion::Failed { at, reason: reason.to_owned(), message }
     }
 
     async fn stop_all(&mut self) {
@@ -175,10 +153,7 @@ fn describe(failure: Failure, limits: &Limits) -> (&'static str, String) {
     match failure {
         Failure::BackoffLimit => (
             "BackoffLimitExceeded",
-            format!(
-                "more attempts failed than its backoffLimit of {} allows",
-                limits.backoff_limit
-            ),
+            format!("more attempts failed than its backoffLimit of {} allows", limits.backoff_limit),
         ),
         Failure::MaxFailedIndexes => (
             "MaxFailedIndexesExceeded",
@@ -187,9 +162,8 @@ fn describe(failure: Failure, limits: &Limits) -> (&'static str, String) {
                 limits.max_failed_indexes.unwrap_or_default()
             ),
         ),
-        Failure::FailedIndexes(count) => (
-            "FailedIndexes",
-            format!("{count} of its {} indexes failed", limits.completions),
-        ),
+        Failure::FailedIndexes(count) => {
+            ("FailedIndexes", format!("{count} of its {} indexes failed", limits.completions))
+        }
     }
 }

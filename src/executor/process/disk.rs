@@ -81,11 +81,7 @@ impl Root {
         // Manifests and logs may hold secrets.
         DirBuilder::new().recursive(true).mode(0o700).create(path)?;
         fs::create_dir_all(path.join("objects"))?;
-        let lock = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(path.join("lock"))?;
+        let lock = OpenOptions::new().create(true).truncate(false).write(true).open(path.join("lock"))?;
         flock(&lock, FlockOperation::NonBlockingLockExclusive).map_err(|error| match error {
             rustix::io::Errno::AGAIN => io::Error::other("it is in use by another process"),
             other => other.into(),
@@ -96,10 +92,7 @@ impl Root {
         }
         fs::create_dir(&staging)?;
         sync_folder(path)?;
-        Ok(Self {
-            path: fs::canonicalize(path)?,
-            _lock: lock,
-        })
+        Ok(Self { path: fs::canonicalize(path)?, _lock: lock })
     }
 
     pub(super) fn object(&self, name: &str) -> PathBuf {
@@ -216,10 +209,7 @@ pub(super) fn log_file(container: &Path, run: u32) -> PathBuf {
 
 /// Records how a run ended, durably.
 pub(super) fn write_exit(container: &Path, run: u32, exit: &Exit) -> io::Result<()> {
-    replace(
-        &container.join(format!("{run}.exit.json")),
-        &serde_json::to_vec(exit)?,
-    )
+    replace(&container.join(format!("{run}.exit.json")), &serde_json::to_vec(exit)?)
 }
 
 /// All that is on disk of an object's pods.
@@ -245,9 +235,7 @@ fn read_runs(container: &Path) -> io::Result<Vec<StoredRun>> {
     let mut numbers: Vec<u32> = names_in(container)?
         .iter()
         .filter_map(|name| {
-            let stem = name
-                .strip_suffix(".log")
-                .or_else(|| name.strip_suffix(".exit.json"))?;
+            let stem = name.strip_suffix(".log").or_else(|| name.strip_suffix(".exit.json"))?;
             stem.parse().ok()
         })
         .collect();
@@ -284,9 +272,7 @@ fn read_json<T: for<'de> Deserialize<'de>>(path: &Path) -> io::Result<Option<T>>
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         other => other?,
     };
-    serde_json::from_slice(&bytes)
-        .map(Some)
-        .map_err(|error| io::Error::other(format!("{}: {error}", path.display())))
+    serde_json::from_slice(&bytes).map(Some).map_err(|error| io::Error::other(format!("{}: {error}", path.display())))
 }
 
 /// Writes a file that must not exist, and makes its content durable (not its name).
@@ -314,6 +300,5 @@ fn sync_folder(folder: &Path) -> io::Result<()> {
 
 /// Which run of the machine this is.
 pub(super) fn boot_id() -> String {
-    fs::read_to_string("/proc/sys/kernel/random/boot_id")
-        .map_or_else(|_| String::new(), |id| id.trim().to_owned())
+    fs::read_to_string("/proc/sys/kernel/random/boot_id").map_or_else(|_| String::new(), |id| id.trim().to_owned())
 }

@@ -15,9 +15,7 @@ pub struct ImageMapping {
 
 /// Text that is no mapping.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "{given:?} is no image mapping: {problem}; expected NAME=/ABSOLUTE/PATH, such as busybox=/bin/sh"
-)]
+#[error("{given:?} is no image mapping: {problem}; expected NAME=/ABSOLUTE/PATH, such as busybox=/bin/sh")]
 pub struct InvalidMapping {
     given: String,
     problem: &'static str,
@@ -27,27 +25,15 @@ impl FromStr for ImageMapping {
     type Err = InvalidMapping;
 
     fn from_str(text: &str) -> Result<Self, InvalidMapping> {
-        let invalid = |problem| InvalidMapping {
-            given: text.to_owned(),
-            problem,
-        };
-        let (name, path) = text
-            .split_once('=')
-            .ok_or_else(|| invalid("there is no `=` in it"))?;
+        let invalid = |problem| InvalidMapping { given: text.to_owned(), problem };
+        let (name, path) = text.split_once('=').ok_or_else(|| invalid("there is no `=` in it"))?;
         if name.is_empty() || name.contains(['/', ':', '@']) {
-            return Err(invalid(
-                "the name must be an image's last part, without registry, tag and digest",
-            ));
+            return Err(invalid("the name must be an image's last part, without registry, tag and digest"));
         }
         if !Path::new(path).is_absolute() || Path::new(path).file_name().is_none() {
-            return Err(invalid(
-                "the path is not that of a program from the root on",
-            ));
+            return Err(invalid("the path is not that of a program from the root on"));
         }
-        Ok(Self {
-            name: name.to_owned(),
-            program: path.into(),
-        })
+        Ok(Self { name: name.to_owned(), program: path.into() })
     }
 }
 
@@ -63,10 +49,7 @@ pub(crate) struct Resolved {
 }
 
 /// The images that are built in: the worker, and the demo job under the name it has in older clusters.
-const BUILT_IN: [(&str, &[&str]); 2] = [
-    ("jobwright-worker", &["worker"]),
-    ("dummyjob", &["worker", "demo"]),
-];
+const BUILT_IN: [(&str, &[&str]); 2] = [("jobwright-worker", &["worker"]), ("dummyjob", &["worker", "demo"])];
 
 /// An image reference's last path component, without tag and digest.
 pub(crate) fn short_name(image: &str) -> &str {
@@ -96,19 +79,13 @@ pub(crate) fn resolve(
                     mapping.program.display()
                 ),
             )),
-            _ => Ok(Resolved {
-                program: Some(mapping.program.clone()),
-                arg0: word.cloned(),
-                lead: Vec::new(),
-            }),
+            _ => Ok(Resolved { program: Some(mapping.program.clone()), arg0: word.cloned(), lead: Vec::new() }),
         };
     }
     let Some((_, default)) = BUILT_IN.iter().find(|(built_in, _)| *built_in == name) else {
         return Err((
             "image",
-            format!(
-                "no program of this machine stands for image {name:?}; map one with --image {name}=PATH"
-            ),
+            format!("no program of this machine stands for image {name:?}; map one with --image {name}=PATH"),
         ));
     };
     let lead = match called {
@@ -126,11 +103,7 @@ pub(crate) fn resolve(
                 )
             })?,
     };
-    Ok(Resolved {
-        program: None,
-        arg0: None,
-        lead: lead.iter().map(|word| (*word).to_owned()).collect(),
-    })
+    Ok(Resolved { program: None, arg0: None, lead: lead.iter().map(|word| (*word).to_owned()).collect() })
 }
 
 fn short_file_name(word: &str) -> &str {
@@ -164,14 +137,7 @@ mod tests {
         let mapping: ImageMapping = "busybox=/bin/sh".parse().unwrap();
         assert_eq!(mapping.name, "busybox");
         assert_eq!(mapping.program, Path::new("/bin/sh"));
-        for bad in [
-            "busybox",
-            "=/bin/sh",
-            "a/b=/bin/sh",
-            "a:1=/bin/sh",
-            "a=sh",
-            "a=/",
-        ] {
+        for bad in ["busybox", "=/bin/sh", "a/b=/bin/sh", "a:1=/bin/sh", "a=sh", "a=/"] {
             let error = bad.parse::<ImageMapping>().unwrap_err().to_string();
             assert!(error.contains("expected NAME=/ABSOLUTE/PATH"), "{error}");
         }
@@ -181,14 +147,8 @@ mod tests {
     fn the_worker_is_built_in_under_both_its_names() {
         let worker = |image, command| resolve(&[], image, &words(command)).unwrap().lead;
         assert_eq!(worker("r/jobwright-worker:1", ""), ["worker"]);
-        assert_eq!(
-            worker("r/jobwright-worker:1", "/app/jobwright-worker demo"),
-            ["worker"]
-        );
-        assert_eq!(
-            worker("r/jobwright-worker:1", "/app/dummyjob"),
-            ["worker", "demo"]
-        );
+        assert_eq!(worker("r/jobwright-worker:1", "/app/jobwright-worker demo"), ["worker"]);
+        assert_eq!(worker("r/jobwright-worker:1", "/app/dummyjob"), ["worker", "demo"]);
         assert_eq!(worker("r/p/dummyjob", "/app/dummyjob"), ["worker", "demo"]);
         assert_eq!(worker("r/p/dummyjob", ""), ["worker", "demo"]);
     }

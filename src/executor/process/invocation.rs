@@ -39,9 +39,7 @@ impl PodTemplate {
             // A pod's name holds its object's, and an object its attempts' numbers: this is as unique as it is.
             PodField::Uid => format!("{}.{}", pod.job_uid, pod.name),
             PodField::Node => pod.node.to_owned(),
-            PodField::Label(key) | PodField::Annotation(key)
-                if key == "batch.kubernetes.io/job-completion-index" =>
-            {
+            PodField::Label(key) | PodField::Annotation(key) if key == "batch.kubernetes.io/job-completion-index" => {
                 index().unwrap_or_default()
             }
             PodField::Label(key) => match key.as_str() {
@@ -64,9 +62,7 @@ impl PodTemplate {
         let mut declared: BTreeMap<&str, String> = BTreeMap::new();
         for (name, source) in &container.env {
             let value = match source {
-                EnvSource::Value(text) => {
-                    expand(text, |name| declared.get(name).map(String::as_str))
-                }
+                EnvSource::Value(text) => expand(text, |name| declared.get(name).map(String::as_str)),
                 EnvSource::Field(field) => self.value(field, pod),
             };
             declared.insert(name, value);
@@ -80,11 +76,7 @@ impl PodTemplate {
         let args = container.program.lead.iter().cloned().chain(args).collect();
         let mut env: BTreeMap<String, String> = base.iter().cloned().collect();
         env.insert("HOSTNAME".to_owned(), pod.name.to_owned());
-        env.extend(
-            declared
-                .into_iter()
-                .map(|(name, value)| (name.to_owned(), value)),
-        );
+        env.extend(declared.into_iter().map(|(name, value)| (name.to_owned(), value)));
         Invocation {
             program: container.program.program.clone(),
             arg0: container.program.arg0.clone(),

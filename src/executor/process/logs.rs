@@ -23,18 +23,11 @@ pub(super) type Item = Result<LogLine, ExecutorError>;
 
 /// Sends the lines that are asked for, until all are sent or nobody takes them any more.
 pub(super) async fn send(object: Arc<Object>, options: LogOptions, lines: mpsc::Sender<Item>) {
-    let mut sender = Sender {
-        object,
-        options,
-        lines,
-    };
+    let mut sender = Sender { object, options, lines };
     if let Err(Stop::Failed(error)) = sender.run().await {
         let message = format!("the log cannot be read: {error}");
         // If nobody listens any more, nobody misses it.
-        let _ = sender
-            .lines
-            .send(Err(ExecutorError::Unreachable(message)))
-            .await;
+        let _ = sender.lines.send(Err(ExecutorError::Unreachable(message))).await;
     }
 }
 
@@ -78,11 +71,7 @@ impl Sender {
         }
     }
 
-    async fn send_what_is_there(
-        &self,
-        mut merge: Merge,
-        tail: Option<usize>,
-    ) -> Result<Merge, Stop> {
+    async fn send_what_is_there(&self, mut merge: Merge, tail: Option<usize>) -> Result<Merge, Stop> {
         let folder = self.object.folder.clone();
         merge = blocking(move || {
             merge.find_files(&folder, tail)?;
@@ -125,13 +114,9 @@ impl Sender {
     }
 }
 
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> io::Result<T> + Send + 'static,
-) -> Result<T, Stop> {
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> Result<T, Stop> {
     let result = tokio::task::spawn_blocking(work).await;
-    result
-        .unwrap_or_else(|error| Err(io::Error::other(error)))
-        .map_err(Stop::Failed)
+    result.unwrap_or_else(|error| Err(io::Error::other(error))).map_err(Stop::Failed)
 }
 
 /// Several log files, read as one.
@@ -182,9 +167,7 @@ impl Merge {
     }
 
     fn positions(&self) -> impl Iterator<Item = (&PathBuf, u64)> {
-        self.files
-            .iter()
-            .map(|(path, reader)| (path, reader.position))
+        self.files.iter().map(|(path, reader)| (path, reader.position))
     }
 }
 
@@ -222,14 +205,9 @@ impl LogReader {
     /// When the next line was written, if there is one.
     fn peek(&mut self) -> io::Result<Option<Timestamp>> {
         while self.next.is_none() {
-            let room = LONGEST_LINE
-                .saturating_sub(self.partial.len() as u64)
-                .max(1);
-            let read = (&mut self.file)
-                .take(room)
-                .read_until(b'\n', &mut self.partial)?;
-            let whole =
-                self.partial.last() == Some(&b'\n') || self.partial.len() as u64 >= LONGEST_LINE;
+            let room = LONGEST_LINE.saturating_sub(self.partial.len() as u64).max(1);
+            let read = (&mut self.file).take(room).read_until(b'\n', &mut self.partial)?;
+            let whole = self.partial.last() == Some(&b'\n') || self.partial.len() as u64 >= LONGEST_LINE;
             if !whole {
                 if read == 0 {
                     return Ok(None);
@@ -255,8 +233,7 @@ fn parse_line(line: &[u8]) -> Option<(Timestamp, &[u8])> {
     let line = line.strip_suffix(b"\n").unwrap_or(line);
     let mut parts = line.splitn(4, |&byte| byte == b' ');
     let at = std::str::from_utf8(parts.next()?).ok()?.parse().ok()?;
-    let known =
-        matches!(parts.next()?, b"stdout" | b"stderr") && matches!(parts.next()?, b"F" | b"P");
+    let known = matches!(parts.next()?, b"stdout" | b"stderr") && matches!(parts.next()?, b"F" | b"P");
     known.then_some((at, parts.next()?))
 }
 
@@ -271,12 +248,7 @@ fn start_of_tail(file: &mut File, lines: usize) -> io::Result<u64> {
         file.seek(SeekFrom::Start(start))?;
         chunk.clear();
         file.take(end - start).read_to_end(&mut chunk)?;
-        for (index, _) in chunk
-            .iter()
-            .enumerate()
-            .rev()
-            .filter(|(_, byte)| **byte == b'\n')
-        {
+        for (index, _) in chunk.iter().enumerate().rev().filter(|(_, byte)| **byte == b'\n') {
             ends_to_pass -= 1;
             if ends_to_pass == 0 {
                 return Ok(start + index as u64 + 1);

@@ -15,21 +15,14 @@ impl Logs {
         let folder = disk::container_folder(self.0.path(), pod, container);
         std::fs::create_dir_all(&folder).unwrap();
         let log = disk::log_file(&folder, 0);
-        let mut file = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(log)
-            .unwrap();
+        let mut file = OpenOptions::new().create(true).append(true).open(log).unwrap();
         file.write_all(text.as_bytes()).unwrap();
     }
 
     fn read(&self, merge: &mut Merge, tail: Option<usize>) -> Vec<String> {
         merge.find_files(self.0.path(), tail).unwrap();
         let lines = merge.read(usize::MAX).unwrap();
-        lines
-            .into_iter()
-            .map(|line| format!("{}/{} {}", line.pod, line.container, line.text))
-            .collect()
+        lines.into_iter().map(|line| format!("{}/{} {}", line.pod, line.container, line.text)).collect()
     }
 }
 
@@ -45,16 +38,7 @@ fn lines_of_several_containers_are_merged_by_time() {
     logs.append("it-0", "b", &(line(2, "two") + &line(5, "five")));
     logs.append("it-1", "a", &line(3, "three"));
     let all = logs.read(&mut Merge::default(), None);
-    assert_eq!(
-        all,
-        [
-            "it-0/a one",
-            "it-0/b two",
-            "it-1/a three",
-            "it-0/a four",
-            "it-0/b five"
-        ]
-    );
+    assert_eq!(all, ["it-0/a one", "it-0/b two", "it-1/a three", "it-0/a four", "it-0/b five"]);
 }
 
 #[test]
@@ -68,15 +52,9 @@ fn reading_goes_on_where_it_ended_and_takes_whole_lines_only() {
     assert_eq!(logs.read(&mut merge, None), [""; 0]);
     logs.append("it-0", "a", end);
     logs.append("it-0", "b", &line(3, "new"));
-    assert_eq!(
-        logs.read(&mut merge, None),
-        ["it-0/a unfinished", "it-0/b new"]
-    );
+    assert_eq!(logs.read(&mut merge, None), ["it-0/a unfinished", "it-0/b new"]);
     let read: Vec<u64> = merge.positions().map(|it| it.1).collect();
-    let lengths = [
-        line(1, "one").len() + begin.len() + end.len(),
-        line(3, "new").len(),
-    ];
+    let lengths = [line(1, "one").len() + begin.len() + end.len(), line(3, "new").len()];
     assert_eq!(read, lengths.map(|it| it as u64));
 }
 
@@ -84,9 +62,7 @@ fn reading_goes_on_where_it_ended_and_takes_whole_lines_only() {
 fn a_tail_is_read_from_the_end_of_each_file() {
     let logs = Logs::new();
     // Longer than what is looked at in one go.
-    let all: String = (0..10_000)
-        .map(|it| line(it % 60, &format!("line {it}")))
-        .collect();
+    let all: String = (0..10_000).map(|it| line(it % 60, &format!("line {it}"))).collect();
     logs.append("it-0", "a", &all);
     for count in [0, 1, 3, 5000, 9999, 10_000, 20_000] {
         let lines = logs.read(&mut Merge::default(), Some(count));

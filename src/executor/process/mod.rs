@@ -39,9 +39,7 @@ pub use self::image::{ImageMapping, InvalidMapping};
 use self::disk::ObjectRecord;
 use self::object::Changes;
 use self::registry::Registry;
-use super::{
-    CreateOutcome, Executor, ExecutorError, Found, LogLine, LogOptions, Observation, Unsupported,
-};
+use super::{CreateOutcome, Executor, ExecutorError, Found, LogLine, LogOptions, Observation, Unsupported};
 use crate::job::{InstallationId, Intent, ObjectRef, Refusal};
 
 /// The one namespace of this executor.
@@ -124,29 +122,20 @@ impl ProcessExecutor {
     pub fn open(config: ProcessConfig) -> Result<Self, OpenError> {
         tokio::runtime::Handle::try_current().map_err(|_| OpenError::NoRuntime)?;
         let folder = config.root.clone();
-        let registry =
-            Registry::open(config).map_err(|source| OpenError::Folder { folder, source })?;
-        Ok(Self {
-            inner: Arc::new(registry),
-        })
+        let registry = Registry::open(config).map_err(|source| OpenError::Folder { folder, source })?;
+        Ok(Self { inner: Arc::new(registry) })
     }
 }
 
 fn refused(reason: &str, message: String) -> CreateOutcome {
-    CreateOutcome::Refused(Refusal {
-        at: Timestamp::now(),
-        reason: reason.to_owned(),
-        message,
-    })
+    CreateOutcome::Refused(Refusal { at: Timestamp::now(), reason: reason.to_owned(), message })
 }
 
 fn unreachable(error: impl std::fmt::Display) -> ExecutorError {
     ExecutorError::Unreachable(format!("its folder cannot be used: {error}"))
 }
 
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> io::Result<T> + Send + 'static,
-) -> io::Result<T> {
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
     let result = tokio::task::spawn_blocking(work).await;
     result.unwrap_or_else(|error| Err(io::Error::other(error)))
 }
@@ -162,9 +151,7 @@ impl Executor for ProcessExecutor {
 
     fn check(&self, manifest: &serde_json::Value) -> Result<(), Unsupported> {
         let config = &self.inner.context.config;
-        spec::read(manifest, &config.images, config.grace)
-            .map(|_| ())
-            .map_err(|faults| Unsupported { faults })
+        spec::read(manifest, &config.images, config.grace).map(|_| ()).map_err(|faults| Unsupported { faults })
     }
 
     fn create<'a>(&'a self, intent: &'a Intent) -> BoxFuture<'a, CreateOutcome> {
@@ -200,10 +187,7 @@ impl Executor for ProcessExecutor {
             // What is lost has nothing left that could be found but its log.
             let known = self.inner.objects().get(name).cloned();
             let found = known.filter(|object| object.lost.is_none());
-            let found = found.map(|object| Found {
-                job: Some(object.job.clone()),
-                evidence: object.evidence(),
-            });
+            let found = found.map(|object| Found { job: Some(object.job.clone()), evidence: object.evidence() });
             Ok(found)
         }
         .boxed()
@@ -236,9 +220,7 @@ impl Executor for ProcessExecutor {
             if object.lost.is_none() {
                 let mut changes = object.subscribe();
                 // The sender is in `object`, so this ends with the object's end.
-                let _ = changes
-                    .wait_for(|snapshot| snapshot.conclusion.is_some())
-                    .await;
+                let _ = changes.wait_for(|snapshot| snapshot.conclusion.is_some()).await;
             }
             let (inner, removed) = (Arc::clone(&self.inner), Arc::clone(&object));
             let removed = blocking(move || inner.remove(&removed)).await;
@@ -271,8 +253,7 @@ impl Executor for ProcessExecutor {
         &'a self,
         reference: &'a ObjectRef,
         options: LogOptions,
-    ) -> BoxFuture<'a, Result<BoxStream<'static, Result<LogLine, ExecutorError>>, ExecutorError>>
-    {
+    ) -> BoxFuture<'a, Result<BoxStream<'static, Result<LogLine, ExecutorError>>, ExecutorError>> {
         async move {
             let Some(object) = self.inner.object(reference) else {
                 let message = format!("nothing is left of the log of object {:?}", reference.name);

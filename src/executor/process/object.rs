@@ -11,9 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::NAMESPACE;
 use super::disk::ObjectRecord;
 use super::guard::Order;
-use crate::job::{
-    ContainerState, ContainerStatus, Evidence, JobId, ObjectRef, PodStatus, Snapshot,
-};
+use crate::job::{ContainerState, ContainerStatus, Evidence, JobId, ObjectRef, PodStatus, Snapshot};
 
 /// Takes evidence to everyone who watches.
 pub(super) type Hub = broadcast::Sender<(JobId, Evidence)>;
@@ -70,11 +68,7 @@ impl Object {
     }
 
     pub(super) fn gone(&self, at: Timestamp, witnessed: bool) -> Evidence {
-        Evidence::Gone {
-            object: self.reference.clone(),
-            at,
-            witnessed,
-        }
+        Evidence::Gone { object: self.reference.clone(), at, witnessed }
     }
 
     pub(super) fn has_ended(&self) -> bool {
@@ -140,20 +134,10 @@ impl Object {
     }
 
     /// Shows a change of one container.
-    pub(super) fn update_container(
-        &self,
-        pod: &str,
-        container: &str,
-        restarts: u32,
-        state: ContainerState,
-    ) {
+    pub(super) fn update_container(&self, pod: &str, container: &str, restarts: u32, state: ContainerState) {
         self.update_pod(pod, |pod| {
             let init = pod.containers.get(container).is_some_and(|it| it.init);
-            let status = ContainerStatus {
-                init,
-                restarts,
-                state,
-            };
+            let status = ContainerStatus { init, restarts, state };
             pod.containers.insert(container.to_owned(), status);
         });
     }
@@ -201,11 +185,7 @@ fn advance(snapshot: &mut Snapshot) {
 }
 
 pub(super) fn reference(record: &ObjectRecord) -> ObjectRef {
-    ObjectRef {
-        name: record.name.clone(),
-        namespace: NAMESPACE.to_owned(),
-        uid: record.uid.clone(),
-    }
+    ObjectRef { name: record.name.clone(), namespace: NAMESPACE.to_owned(), uid: record.uid.clone() }
 }
 
 /// Revisions rise with time, so that they rise over restarts too.

@@ -46,11 +46,7 @@ impl Pod {
                 return Some(false);
             }
         }
-        let runs = self
-            .template
-            .containers
-            .iter()
-            .map(|it| self.run_container(it));
+        let runs = self.template.containers.iter().map(|it| self.run_container(it));
         let exits = join_all(runs).await;
         Some(exits.iter().all(|exit| exit.exit_code == 0))
     }
@@ -62,10 +58,8 @@ impl Pod {
             self.show(None);
             return Some(slot);
         }
-        let message = format!(
-            "{} pods run at once, which is the limit of this executor",
-            self.context.config.max_running
-        );
+        let message =
+            format!("{} pods run at once, which is the limit of this executor", self.context.config.max_running);
         self.show(Some(("Unschedulable".to_owned(), message)));
         let slot = tokio::select! {
             biased;
@@ -84,14 +78,8 @@ impl Pod {
         let (reason, message) = waits.unzip();
         let scheduled = reason.is_none();
         let waiting = |container: &ContainerSpec, init| {
-            let status = ContainerStatus {
-                init,
-                restarts: 0,
-                state: ContainerState::Waiting {
-                    reason: None,
-                    message: None,
-                },
-            };
+            let status =
+                ContainerStatus { init, restarts: 0, state: ContainerState::Waiting { reason: None, message: None } };
             (container.name.clone(), status)
         };
         let init = self.template.init.iter().map(|it| waiting(it, true));
@@ -114,8 +102,7 @@ impl Pod {
         let mut run = 0;
         loop {
             let exit = self.run_once(container, run).await;
-            self.object
-                .update_container(&self.name, &container.name, run, terminated(&exit));
+            self.object.update_container(&self.name, &container.name, run, terminated(&exit));
             let again = exit.exit_code != 0
                 && self.template.restart_on_failure
                 && !self.stop.is_cancelled()
@@ -133,8 +120,7 @@ impl Pod {
                     wait.as_secs_f32()
                 )),
             };
-            self.object
-                .update_container(&self.name, &container.name, run, state);
+            self.object.update_container(&self.name, &container.name, run, state);
             tokio::select! {
                 biased;
                 () = self.stop.cancelled() => return exit,
@@ -151,18 +137,12 @@ impl Pod {
             Ok(guard) => self.attend(guard, container, &instructions).await,
             Err(error) => {
                 let message = format!("its guard cannot be started: {error}");
-                self.conclude(&instructions, Exit::start_error(Timestamp::now(), message))
-                    .await
+                self.conclude(&instructions, Exit::start_error(Timestamp::now(), message)).await
             }
         }
     }
 
-    fn instructions(
-        &self,
-        container: &ContainerSpec,
-        run: u32,
-        folder: std::path::PathBuf,
-    ) -> Instructions {
+    fn instructions(&self, container: &ContainerSpec, run: u32, folder: std::path::PathBuf) -> Instructions {
         let identity = PodIdentity {
             job_name: &self.object.reference.name,
             job_uid: &self.object.reference.uid,
@@ -171,9 +151,7 @@ impl Pod {
             node: &self.context.node,
             index: self.index,
         };
-        let invocation = self
-            .template
-            .invocation(container, &identity, &self.context.environment);
+        let invocation = self.template.invocation(container, &identity, &self.context.environment);
         let own = || self.context.config.program.clone();
         Instructions {
             program: invocation.program.unwrap_or_else(own),
@@ -200,20 +178,11 @@ impl Pod {
         let mut orders = child.stdin.take().ok_or_else(missing)?;
         let notices = child.stdout.take().ok_or_else(missing)?;
         send(&mut orders, instructions).await?;
-        Ok(Guard {
-            child,
-            orders,
-            notices: BufReader::new(notices).lines(),
-        })
+        Ok(Guard { child, orders, notices: BufReader::new(notices).lines() })
     }
 
     /// Listens to a guard until it has told the end.
-    async fn attend(
-        &self,
-        mut guard: Guard,
-        container: &ContainerSpec,
-        instructions: &Instructions,
-    ) -> Exit {
+    async fn attend(&self, mut guard: Guard, container: &ContainerSpec, instructions: &Instructions) -> Exit {
         let log = disk::log_file(&instructions.folder, instructions.run);
         let (sender, mut orders) = mpsc::unbounded_channel();
         self.object.guard_started(log.clone(), sender);
@@ -316,9 +285,7 @@ fn read_notice(line: std::io::Result<Option<String>>) -> Option<Notice> {
 
 fn take_one(budget: &AtomicU32) -> bool {
     let less = |left: u32| left.checked_sub(1);
-    budget
-        .fetch_update(Ordering::AcqRel, Ordering::Acquire, less)
-        .is_ok()
+    budget.fetch_update(Ordering::AcqRel, Ordering::Acquire, less).is_ok()
 }
 
 pub(super) fn terminated(exit: &Exit) -> ContainerState {

@@ -32,9 +32,7 @@ const LONGEST_BACKOFF: Duration = Duration::from_secs(6 * 60);
 pub(super) fn backoff(base: Duration, failures: u32) -> Duration {
     match failures {
         0 => Duration::ZERO,
-        _ => base
-            .saturating_mul(1_u32.checked_shl(failures - 1).unwrap_or(u32::MAX))
-            .min(LONGEST_BACKOFF.max(base)),
+        _ => base.saturating_mul(1_u32.checked_shl(failures - 1).unwrap_or(u32::MAX)).min(LONGEST_BACKOFF.max(base)),
     }
 }
 
@@ -60,14 +58,8 @@ impl Attempt {
     pub(super) fn from_pod_name(object: &str, pod: &str) -> Option<Self> {
         let rest = pod.strip_prefix(object)?.strip_prefix('-')?;
         let attempt = match rest.split_once('-') {
-            Some((index, number)) => Self {
-                index: Some(index.parse().ok()?),
-                number: number.parse().ok()?,
-            },
-            None => Self {
-                index: None,
-                number: rest.parse().ok()?,
-            },
+            Some((index, number)) => Self { index: Some(index.parse().ok()?), number: number.parse().ok()? },
+            None => Self { index: None, number: rest.parse().ok()? },
         };
         Some(attempt)
     }
@@ -129,17 +121,8 @@ pub(super) struct Progress {
 
 impl Progress {
     pub(super) fn new(limits: Limits) -> Self {
-        let slots = if limits.indexed {
-            limits.completions
-        } else {
-            1
-        };
-        let slot = Slot {
-            next: 0,
-            failed_in_a_row: 0,
-            last_end: Timestamp::UNIX_EPOCH,
-            open: true,
-        };
+        let slots = if limits.indexed { limits.completions } else { 1 };
+        let slot = Slot { next: 0, failed_in_a_row: 0, last_end: Timestamp::UNIX_EPOCH, open: true };
         Self {
             active: 0,
             succeeded: 0,
@@ -200,9 +183,7 @@ impl Progress {
         if let Some(failure) = self.failure() {
             return Step::Failed(failure, self.last_end);
         }
-        let missing = limits
-            .completions
-            .saturating_sub(self.succeeded + self.failed_indexes);
+        let missing = limits.completions.saturating_sub(self.succeeded + self.failed_indexes);
         if self.active >= limits.parallelism.min(missing) {
             return Step::Wait;
         }
@@ -217,25 +198,20 @@ impl Progress {
         match soonest {
             None => Step::Wait,
             Some((at, _, _)) if at > now => Step::WaitUntil(at),
-            Some((_, index, number)) => Step::Start(Attempt {
-                index: u32::try_from(index).ok().filter(|_| limits.indexed),
-                number,
-            }),
+            Some((_, index, number)) => {
+                Step::Start(Attempt { index: u32::try_from(index).ok().filter(|_| limits.indexed), number })
+            }
         }
     }
 
     fn failure(&self) -> Option<Failure> {
         let limits = &self.limits;
-        let too_many_indexes = limits
-            .max_failed_indexes
-            .is_some_and(|most| self.failed_indexes > most);
+        let too_many_indexes = limits.max_failed_indexes.is_some_and(|most| self.failed_indexes > most);
         if self.failed > limits.backoff_limit || (limits.restarts_in_place && self.failed > 0) {
             Some(Failure::BackoffLimit)
         } else if too_many_indexes {
             Some(Failure::MaxFailedIndexes)
-        } else if self.failed_indexes > 0
-            && self.succeeded + self.failed_indexes >= limits.completions
-        {
+        } else if self.failed_indexes > 0 && self.succeeded + self.failed_indexes >= limits.completions {
             Some(Failure::FailedIndexes(self.failed_indexes))
         } else {
             None

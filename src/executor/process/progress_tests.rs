@@ -22,17 +22,11 @@ fn limits(completions: u32, parallelism: u32, backoff_limit: u32) -> Limits {
 }
 
 fn attempt(number: u32) -> Attempt {
-    Attempt {
-        index: None,
-        number,
-    }
+    Attempt { index: None, number }
 }
 
 fn indexed(index: u32, number: u32) -> Attempt {
-    Attempt {
-        index: Some(index),
-        number,
-    }
+    Attempt { index: Some(index), number }
 }
 
 #[test]
@@ -59,32 +53,19 @@ fn a_failure_is_followed_by_a_wait_and_the_next_attempt() {
     assert_eq!(progress.next(at(10)), Step::Start(attempt(1)));
     progress.started(attempt(1));
     progress.ended(attempt(1), false, at(12));
-    assert_eq!(
-        progress.next(at(12)),
-        Step::Failed(Failure::BackoffLimit, at(12))
-    );
+    assert_eq!(progress.next(at(12)), Step::Failed(Failure::BackoffLimit, at(12)));
 }
 
 #[test]
 fn a_pod_that_restarts_in_place_and_fails_has_used_up_the_limit() {
-    let limits = Limits {
-        restarts_in_place: true,
-        ..limits(1, 1, 6)
-    };
+    let limits = Limits { restarts_in_place: true, ..limits(1, 1, 6) };
     let progress = Progress::after(limits, &[(attempt(0), false, at(0))]);
-    assert_eq!(
-        progress.next(at(0)),
-        Step::Failed(Failure::BackoffLimit, at(0))
-    );
+    assert_eq!(progress.next(at(0)), Step::Failed(Failure::BackoffLimit, at(0)));
 }
 
 #[test]
 fn an_index_waits_for_its_own_failures_while_others_go_on() {
-    let limits = Limits {
-        indexed: true,
-        backoff_limit_per_index: Some(1),
-        ..limits(2, 1, u32::MAX)
-    };
+    let limits = Limits { indexed: true, backoff_limit_per_index: Some(1), ..limits(2, 1, u32::MAX) };
     let mut progress = Progress::after(limits, &[(indexed(0, 0), false, at(0))]);
     assert_eq!(progress.next(at(1)), Step::Start(indexed(1, 0)));
     progress.started(indexed(1, 0));
@@ -93,53 +74,34 @@ fn an_index_waits_for_its_own_failures_while_others_go_on() {
     assert_eq!(progress.next(at(10)), Step::Start(indexed(0, 1)));
     progress.started(indexed(0, 1));
     progress.ended(indexed(0, 1), false, at(11));
-    assert_eq!(
-        progress.next(at(11)),
-        Step::Failed(Failure::FailedIndexes(1), at(11))
-    );
+    assert_eq!(progress.next(at(11)), Step::Failed(Failure::FailedIndexes(1), at(11)));
 }
 
 #[test]
 fn pod_names_tell_the_attempt() {
     for attempt in [attempt(0), attempt(12), indexed(0, 3), indexed(999, 0)] {
         let name = attempt.pod_name("nightly-1-report");
-        assert_eq!(
-            Attempt::from_pod_name("nightly-1-report", &name),
-            Some(attempt)
-        );
+        assert_eq!(Attempt::from_pod_name("nightly-1-report", &name), Some(attempt));
     }
-    for stranger in [
-        "nightly-1-report",
-        "other-0",
-        "nightly-1-report-x",
-        "nightly-1-report-0-",
-    ] {
+    for stranger in ["nightly-1-report", "other-0", "nightly-1-report-x", "nightly-1-report-0-"] {
         assert_eq!(Attempt::from_pod_name("nightly-1-report", stranger), None);
     }
 }
 
 fn any_limits() -> impl Strategy<Value = Limits> {
     let per_index = proptest::option::of((0..3_u32, proptest::option::of(0..3_u32)));
-    (
-        1..6_u32,
-        1..4_u32,
-        0..5_u32,
-        any::<bool>(),
-        any::<bool>(),
-        per_index,
+    (1..6_u32, 1..4_u32, 0..5_u32, any::<bool>(), any::<bool>(), per_index).prop_map(
+        |(completions, parallelism, backoff_limit, indexed, restarts_in_place, per_index)| {
+            let per_index = per_index.filter(|_| indexed);
+            Limits {
+                indexed,
+                restarts_in_place: restarts_in_place && per_index.is_none(),
+                backoff_limit_per_index: per_index.map(|it| it.0),
+                max_failed_indexes: per_index.and_then(|it| it.1),
+                ..limits(completions, parallelism, backoff_limit)
+            }
+        },
     )
-        .prop_map(
-            |(completions, parallelism, backoff_limit, indexed, restarts_in_place, per_index)| {
-                let per_index = per_index.filter(|_| indexed);
-                Limits {
-                    indexed,
-                    restarts_in_place: restarts_in_place && per_index.is_none(),
-                    backoff_limit_per_index: per_index.map(|it| it.0),
-                    max_failed_indexes: per_index.and_then(|it| it.1),
-                    ..limits(completions, parallelism, backoff_limit)
-                }
-            },
-        )
 }
 
 proptest! {

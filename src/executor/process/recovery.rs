@@ -54,12 +54,7 @@ pub(super) fn recover(
 }
 
 /// What is to be done with an object that has no end on record.
-fn judge(
-    config: &ProcessConfig,
-    record: &ObjectRecord,
-    pods: &[StoredPod],
-    now: Timestamp,
-) -> Standing {
+fn judge(config: &ProcessConfig, record: &ObjectRecord, pods: &[StoredPod], now: Timestamp) -> Standing {
     let spec = match spec::read(&record.manifest, &config.images, config.grace) {
         Ok(spec) => spec,
         Err(_) if !pods.is_empty() => return Standing::Lost(now),
@@ -67,11 +62,7 @@ fn judge(
             // It never ran, and cannot any more: a mapping of its images is gone.
             let message = super::Unsupported { faults }.to_string();
             let reason = "Unsupported".to_owned();
-            return Standing::Ends(Conclusion::Failed {
-                at: now,
-                reason,
-                message,
-            });
+            return Standing::Ends(Conclusion::Failed { at: now, reason, message });
         }
     };
     let ended: Option<Vec<EndedAttempt>> = pods
@@ -85,9 +76,7 @@ fn judge(
     // After a start of the machine, attempts may have run that are not on disk.
     let goes_on = spec.suspended || record.boot == disk::boot_id();
     match ended {
-        Some(ended) if goes_on || is_whole(&spec, &ended, now) => {
-            Standing::GoesOn(Box::new(spec), ended)
-        }
+        Some(ended) if goes_on || is_whole(&spec, &ended, now) => Standing::GoesOn(Box::new(spec), ended),
         _ => Standing::Lost(now),
     }
 }
@@ -107,11 +96,7 @@ fn pod_end(template: &PodTemplate, pod: &StoredPod) -> Option<(bool, Timestamp)>
             return Some((false, failed.finished));
         }
     }
-    let exits: Option<Vec<_>> = template
-        .containers
-        .iter()
-        .map(|it| last_exit(&it.name))
-        .collect();
+    let exits: Option<Vec<_>> = template.containers.iter().map(|it| last_exit(&it.name)).collect();
     let exits = exits?;
     let succeeded = exits.iter().all(|exit| exit.exit_code == 0);
     // A container that would have been started again has not ended.
@@ -132,18 +117,12 @@ pub(super) fn snapshot(record: &ObjectRecord, pods: &[StoredPod], now: Timestamp
         suspended: spec("suspend").and_then(Value::as_bool).unwrap_or(false),
         conclusion: None,
         blocked: None,
-        pods: pods
-            .iter()
-            .map(|pod| (pod.name.clone(), pod_status(record, pod, revision)))
-            .collect(),
+        pods: pods.iter().map(|pod| (pod.name.clone(), pod_status(record, pod, revision))).collect(),
     }
 }
 
 fn pod_status(record: &ObjectRecord, pod: &StoredPod, revision: u64) -> PodStatus {
-    let init = record
-        .manifest
-        .pointer("/spec/template/spec/initContainers")
-        .and_then(Value::as_array);
+    let init = record.manifest.pointer("/spec/template/spec/initContainers").and_then(Value::as_array);
     let is_init = |name: &str| {
         let named = |it: &Value| it.get("name").and_then(Value::as_str) == Some(name);
         init.is_some_and(|list| list.iter().any(named))
@@ -153,11 +132,8 @@ fn pod_status(record: &ObjectRecord, pod: &StoredPod, revision: u64) -> PodStatu
         .iter()
         .filter_map(|(name, runs)| {
             let last = runs.last()?;
-            let status = ContainerStatus {
-                init: is_init(name),
-                restarts: last.run,
-                state: terminated(last.exit.as_ref()?),
-            };
+            let status =
+                ContainerStatus { init: is_init(name), restarts: last.run, state: terminated(last.exit.as_ref()?) };
             Some((name.clone(), status))
         })
         .collect();
@@ -169,12 +145,7 @@ fn pod_status(record: &ObjectRecord, pod: &StoredPod, revision: u64) -> PodStatu
         revision,
         node: None,
         index: Attempt::from_pod_name(&record.name, &pod.name).and_then(|it| it.index),
-        created: pod
-            .containers
-            .values()
-            .filter_map(first)
-            .min()
-            .unwrap_or(record.created),
+        created: pod.containers.values().filter_map(first).min().unwrap_or(record.created),
         reason: None,
         message: None,
         containers,

@@ -36,12 +36,7 @@ impl Registry {
             slots: Arc::new(Semaphore::new(config.max_running)),
             config,
         });
-        let registry = Self {
-            context,
-            root,
-            objects: Mutex::default(),
-            hub: broadcast::channel(CHANGES_KEPT).0,
-        };
+        let registry = Self { context, root, objects: Mutex::default(), hub: broadcast::channel(CHANGES_KEPT).0 };
         for name in registry.root.names()? {
             match disk::read_record(&registry.root.object(&name)) {
                 // An object of another installation keeps its name taken, and is no concern of ours.

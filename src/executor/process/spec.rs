@@ -67,11 +67,7 @@ pub(super) enum PodField {
 }
 
 /// Reads a manifest. `grace` is for manifests that give none.
-pub(super) fn read(
-    manifest: &Value,
-    images: &[ImageMapping],
-    grace: Duration,
-) -> Result<JobSpec, Vec<Fault>> {
+pub(super) fn read(manifest: &Value, images: &[ImageMapping], grace: Duration) -> Result<JobSpec, Vec<Fault>> {
     let mut faults = fields::check(manifest);
     let job: Job = match serde_json::from_value(manifest.clone()) {
         Ok(job) => job,
@@ -117,10 +113,7 @@ impl Reader<'_> {
                 format!("is {completions}; the process executor runs at most {MOST_COMPLETIONS}"),
             );
         }
-        for (path, count) in [
-            ("spec.completions", completions),
-            ("spec.parallelism", parallelism),
-        ] {
+        for (path, count) in [("spec.completions", completions), ("spec.parallelism", parallelism)] {
             if count == 0 {
                 self.fault(path, "is 0, so that nothing would ever run");
             }
@@ -136,25 +129,15 @@ impl Reader<'_> {
         };
         let deadline = spec.active_deadline_seconds;
         let deadline = deadline.map(|it| self.seconds("spec.activeDeadlineSeconds", it));
-        let per_index = spec
-            .backoff_limit_per_index
-            .map(|it| self.count("spec.backoffLimitPerIndex", Some(it), 0));
+        let per_index = spec.backoff_limit_per_index.map(|it| self.count("spec.backoffLimitPerIndex", Some(it), 0));
         let default = per_index.map_or(DEFAULT_BACKOFF_LIMIT, |_| u32::MAX);
         let backoff_limit = self.count("spec.backoffLimit", spec.backoff_limit, default);
-        let max_failed_indexes = spec
-            .max_failed_indexes
-            .map(|it| self.count("spec.maxFailedIndexes", Some(it), 0));
+        let max_failed_indexes = spec.max_failed_indexes.map(|it| self.count("spec.maxFailedIndexes", Some(it), 0));
         if per_index.is_some() && !indexed {
-            self.fault(
-                "spec.backoffLimitPerIndex",
-                "needs completionMode `Indexed`",
-            );
+            self.fault("spec.backoffLimitPerIndex", "needs completionMode `Indexed`");
         }
         if max_failed_indexes.is_some() && per_index.is_none() {
-            self.fault(
-                "spec.maxFailedIndexes",
-                "needs spec.backoffLimitPerIndex as well",
-            );
+            self.fault("spec.maxFailedIndexes", "needs spec.backoffLimitPerIndex as well");
         }
         let metadata = spec.template.metadata.unwrap_or_default();
         let Some(pod) = spec.template.spec else {
@@ -163,16 +146,10 @@ impl Reader<'_> {
         };
         let restart_on_failure = pod.restart_policy.as_deref() == Some("OnFailure");
         if pod.restart_policy.is_none() {
-            self.fault(
-                "spec.template.spec.restartPolicy",
-                "is missing; a Job's pods restart `Never` or `OnFailure`",
-            );
+            self.fault("spec.template.spec.restartPolicy", "is missing; a Job's pods restart `Never` or `OnFailure`");
         }
         if restart_on_failure && per_index.is_some() {
-            self.fault(
-                "spec.backoffLimitPerIndex",
-                "needs restartPolicy `Never`, as in Kubernetes",
-            );
+            self.fault("spec.backoffLimitPerIndex", "needs restartPolicy `Never`, as in Kubernetes");
         }
         let grace = match pod.termination_grace_period_seconds {
             Some(given) => self.seconds("spec.template.spec.terminationGracePeriodSeconds", given),
@@ -265,10 +242,7 @@ impl Reader<'_> {
         let args = container.args.unwrap_or_default();
         for (field, words) in [("command", &command), ("args", &args)] {
             if let Some(index) = words.iter().position(|word| word.contains('\0')) {
-                self.fault(
-                    format!("{path}.{field}[{index}]"),
-                    "holds a NUL character, which no argument can",
-                );
+                self.fault(format!("{path}.{field}[{index}]"), "holds a NUL character, which no argument can");
             }
         }
         let program = match resolve(self.images, &image, &command) {
@@ -294,10 +268,7 @@ impl Reader<'_> {
             return None;
         }
         if value.contains('\0') {
-            self.fault(
-                format!("{path}.value"),
-                "holds a NUL character, which no variable can",
-            );
+            self.fault(format!("{path}.value"), "holds a NUL character, which no variable can");
             return None;
         }
         let Some(reference) = var.value_from.and_then(|from| from.field_ref) else {
@@ -321,10 +292,7 @@ impl Reader<'_> {
 /// Whether text is a DNS label, as names of containers are.
 fn is_label(text: &str) -> bool {
     let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    (1..=63).contains(&text.len())
-        && text.bytes().all(inner)
-        && !text.starts_with('-')
-        && !text.ends_with('-')
+    (1..=63).contains(&text.len()) && text.bytes().all(inner) && !text.starts_with('-') && !text.ends_with('-')
 }
 
 impl PodField {
@@ -338,9 +306,7 @@ impl PodField {
             "metadata.namespace" => Some(Self::Namespace),
             "metadata.uid" => Some(Self::Uid),
             "spec.nodeName" => Some(Self::Node),
-            _ => key("metadata.labels")
-                .map(Self::Label)
-                .or_else(|| key("metadata.annotations").map(Self::Annotation)),
+            _ => key("metadata.labels").map(Self::Label).or_else(|| key("metadata.annotations").map(Self::Annotation)),
         }
     }
 }

@@ -27,24 +27,15 @@ fn read_it(change: impl FnOnce(&mut Value)) -> Result<JobSpec, Vec<Fault>> {
 
 fn faults(change: impl FnOnce(&mut Value)) -> Vec<String> {
     let faults = read_it(change).unwrap_err();
-    faults
-        .into_iter()
-        .map(|(path, message)| format!("{path}: {message}"))
-        .collect()
+    faults.into_iter().map(|(path, message)| format!("{path}: {message}")).collect()
 }
 
 fn container(manifest: &mut Value) -> &mut Value {
     &mut manifest["spec"]["template"]["spec"]["containers"][0]
 }
 
-const IDENTITY: PodIdentity<'_> = PodIdentity {
-    job_name: "it",
-    job_uid: "u1",
-    name: "it-2-0",
-    namespace: "local",
-    node: "here",
-    index: Some(2),
-};
+const IDENTITY: PodIdentity<'_> =
+    PodIdentity { job_name: "it", job_uid: "u1", name: "it-2-0", namespace: "local", node: "here", index: Some(2) };
 
 #[test]
 fn what_a_manifest_leaves_out_is_as_in_kubernetes() {
@@ -95,31 +86,21 @@ fn every_fault_is_told_at_once_with_its_path() {
             "{pod}.containers[0].image: no program of this machine stands for image \"report\"; map one with --image report=PATH"
         ),
         format!("{pod}.containers[1].name: \"a\" is the name of two containers"),
-        format!(
-            "{pod}.containers[1].command[0]: is \"ls\", but image \"busybox\" is mapped to /bin/sh"
-        ),
+        format!("{pod}.containers[1].command[0]: is \"ls\", but image \"busybox\" is mapped to /bin/sh"),
         format!("{pod}.containers[2].name: is \"B_\""),
         format!("{pod}.containers[2].args[0]: holds a NUL"),
         format!("{pod}.containers[3].env[0].name: is \"A=B\""),
         format!("{pod}.containers[3].env[1].value: holds a NUL"),
         format!("{pod}.containers[3].env[2].valueFrom.fieldRef.fieldPath: is \"status.podIP\""),
     ] {
-        assert!(
-            told.iter().any(|it| it.starts_with(&expected)),
-            "{expected}\nin {told:#?}"
-        );
+        assert!(told.iter().any(|it| it.starts_with(&expected)), "{expected}\nin {told:#?}");
     }
     assert_eq!(told.len(), 12, "{told:#?}");
 }
 
 #[test]
 fn what_is_no_job_is_said_to_be_none() {
-    for value in [
-        json!(null),
-        json!([]),
-        json!({}),
-        json!({"spec": {"template": {"spec": 1}}}),
-    ] {
+    for value in [json!(null), json!([]), json!({}), json!({"spec": {"template": {"spec": 1}}})] {
         assert!(read(&value, &images(), Duration::ZERO).is_err(), "{value}");
     }
 }
@@ -164,20 +145,11 @@ fn an_invocation_has_all_that_the_container_declares() {
     })
     .unwrap();
     let base = [("PATH".to_owned(), "/bin".to_owned())];
-    let invocation = spec
-        .pod
-        .invocation(&spec.pod.containers[0], &IDENTITY, &base);
+    let invocation = spec.pod.invocation(&spec.pod.containers[0], &IDENTITY, &base);
     assert_eq!(invocation.program, Some("/bin/sh".into()));
     assert_eq!(invocation.arg0.as_deref(), Some("/bin/sh"));
-    assert_eq!(
-        invocation.args,
-        ["-c", "echo hello", "2", "$(GREETING)", "$(PATH)"]
-    );
-    let env: Vec<String> = invocation
-        .env
-        .iter()
-        .map(|(name, value)| format!("{name}={value}"))
-        .collect();
+    assert_eq!(invocation.args, ["-c", "echo hello", "2", "$(GREETING)", "$(PATH)"]);
+    let env: Vec<String> = invocation.env.iter().map(|(name, value)| format!("{name}={value}")).collect();
     let expected = [
         "DAY=1",
         "EMPTY=",

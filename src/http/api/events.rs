@@ -56,21 +56,10 @@ pub(super) async fn follow(
 ) -> Result<Response, ApiError> {
     let after = last_event_id(&headers)?.or(wanted.after);
     let permit = app.streams.enter()?;
-    let feed = Feed::new(
-        app.service.store().clone(),
-        wanted.job,
-        after,
-        app.shutdown.clone(),
-    );
+    let feed = Feed::new(app.service.store().clone(), wanted.job, after, app.shutdown.clone());
     let headers = [
-        (
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("text/event-stream"),
-        ),
-        (
-            header::CACHE_CONTROL,
-            HeaderValue::from_static("no-store, no-transform"),
-        ),
+        (header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream")),
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-store, no-transform")),
     ];
     Ok((headers, Body::from_stream(feed.into_stream(permit))).into_response())
 }

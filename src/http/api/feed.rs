@@ -47,12 +47,7 @@ enum Step {
 
 impl Feed {
     /// Begins after the event of this number; without one, with what comes from now on.
-    pub(super) fn new(
-        store: Store,
-        only: Option<JobId>,
-        after: Option<u64>,
-        shutdown: CancellationToken,
-    ) -> Self {
+    pub(super) fn new(store: Store, only: Option<JobId>, after: Option<u64>, shutdown: CancellationToken) -> Self {
         // In this order: what is published from here on has a greater number than what is on record now, or is passed
         // over by its number.
         let changes = store.subscribe();
@@ -70,10 +65,7 @@ impl Feed {
     }
 
     /// The stream, which holds `guard` as long as it lives.
-    pub(super) fn into_stream(
-        self,
-        guard: impl Send + 'static,
-    ) -> impl Stream<Item = Result<Bytes, StoreError>> {
+    pub(super) fn into_stream(self, guard: impl Send + 'static) -> impl Stream<Item = Result<Bytes, StoreError>> {
         stream::unfold(Some((self, guard)), async |state| {
             let (mut feed, guard) = state?;
             loop {
@@ -111,9 +103,7 @@ impl Feed {
         let (store, only) = (self.store.clone(), self.only.clone());
         let (last, recorded) = (self.last, self.recorded);
         let read = tokio::task::spawn_blocking(move || read(&store, only.as_ref(), last, recorded));
-        let (bytes, last) = read
-            .await
-            .map_err(|error| StoreError::Io(error.to_string()))??;
+        let (bytes, last) = read.await.map_err(|error| StoreError::Io(error.to_string()))??;
         self.last = last.unwrap_or(recorded);
         Ok(match bytes {
             bytes if bytes.is_empty() => Step::Again,
@@ -158,21 +148,14 @@ impl Feed {
         if first > before {
             return Some(change.frame(|change| frames(&change.events, change.view.as_deref())));
         }
-        let first_new = change
-            .events
-            .partition_point(|event| event.sequence <= before);
+        let first_new = change.events.partition_point(|event| event.sequence <= before);
         let new = &change.events[first_new..];
         (!new.is_empty()).then(|| frames(new, change.view.as_deref()))
     }
 }
 
 /// Some events on record after one number and up to another, and how far they reach; nothing if they reach the end.
-fn read(
-    store: &Store,
-    only: Option<&JobId>,
-    after: u64,
-    up_to: u64,
-) -> Result<(Bytes, Option<u64>), StoreError> {
+fn read(store: &Store, only: Option<&JobId>, after: u64, up_to: u64) -> Result<(Bytes, Option<u64>), StoreError> {
     let events = match only {
         Some(id) => store.job_events(id, after, BATCH)?,
         None => store.events_after(after, BATCH)?,

@@ -56,9 +56,7 @@ pub(super) async fn events(
     app.view(&id)?;
     let after = part.after.unwrap_or(0);
     let limit = part.limit.map_or(100, |limit| limit.0);
-    let mut items = app
-        .read(move |store| store.job_events(&id, after, limit + 1))
-        .await?;
+    let mut items = app.read(move |store| store.job_events(&id, after, limit + 1)).await?;
     let more = items.len() > limit;
     items.truncate(limit);
     let next = items.last().filter(|_| more).map(|event| event.sequence);
@@ -82,9 +80,7 @@ pub(super) async fn manifest(
 ) -> Result<Response, ApiError> {
     let wanted = accept::choose(&headers, MANIFEST_TYPES)?;
     let intent = app.service.store().intent(&id);
-    let intent = intent
-        .map_err(ServiceError::Store)?
-        .ok_or(ServiceError::UnknownJob(id))?;
+    let intent = intent.map_err(ServiceError::Store)?.ok_or(ServiceError::UnknownJob(id))?;
     Ok(manifest_response(wanted, intent.shown_manifest()))
 }
 
@@ -95,14 +91,9 @@ pub(super) fn manifest_type(headers: &HeaderMap) -> Result<&'static str, ApiErro
 
 /// A manifest as the client wants it.
 pub(super) fn manifest_response(wanted: &'static str, manifest: &serde_json::Value) -> Response {
-    let text = if wanted == "application/json" {
-        format!("{manifest:#}\n")
-    } else {
-        crate::template::yaml::write(manifest)
-    };
-    let headers = [
-        (header::CONTENT_TYPE, HeaderValue::from_static(wanted)),
-        (header::VARY, HeaderValue::from_static("accept")),
-    ];
+    let text =
+        if wanted == "application/json" { format!("{manifest:#}\n") } else { crate::template::yaml::write(manifest) };
+    let headers =
+        [(header::CONTENT_TYPE, HeaderValue::from_static(wanted)), (header::VARY, HeaderValue::from_static("accept"))];
     (headers, text).into_response()
 }

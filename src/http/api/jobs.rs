@@ -17,10 +17,7 @@ use crate::store::{Cursor, Query};
 
 /// A job to launch.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
-#[serde(
-    deny_unknown_fields,
-    expecting = "an object with `template` and, where wanted, `id`, `name` and `parameters`"
-)]
+#[serde(deny_unknown_fields, expecting = "an object with `template` and, where wanted, `id`, `name` and `parameters`")]
 pub(super) struct Launch {
     /// The template's name.
     #[schema(example = "hello")]
@@ -42,10 +39,7 @@ pub(super) struct Launch {
 
 /// What a job that is launched again shall do otherwise. Everything may be left out.
 #[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
-#[serde(
-    deny_unknown_fields,
-    expecting = "an object with, where wanted, `id`, `name` and `parameters`"
-)]
+#[serde(deny_unknown_fields, expecting = "an object with, where wanted, `id`, `name` and `parameters`")]
 pub(super) struct RerunChange {
     /// The ID of the new job, which makes the request safe to repeat.
     #[serde(default)]
@@ -117,10 +111,7 @@ impl std::str::FromStr for Limit {
     fn from_str(text: &str) -> Result<Self, String> {
         match text.parse() {
             Ok(limit @ 1..=Query::MAX_LIMIT) => Ok(Self(limit)),
-            _ => Err(format!(
-                "{text:?} is no whole number from 1 to {}",
-                Query::MAX_LIMIT
-            )),
+            _ => Err(format!("{text:?} is no whole number from 1 to {}", Query::MAX_LIMIT)),
         }
     }
 }
@@ -165,10 +156,7 @@ pub(super) async fn launch(
     launched_response(&app, launched)
 }
 
-fn launched_response(
-    app: &AppState,
-    launched: Result<Launched, ServiceError>,
-) -> Result<Response, ApiError> {
+fn launched_response(app: &AppState, launched: Result<Launched, ServiceError>) -> Result<Response, ApiError> {
     app.metrics.launched(match &launched {
         Ok(Launched { created: true, .. }) => "created",
         Ok(_) => "repeated",
@@ -178,11 +166,7 @@ fn launched_response(
     // The grammar of a job ID leaves nothing to be escaped.
     let location = format!("/api/v1/jobs/{}", job.id);
     let location = HeaderValue::from_str(&location).map_err(ApiError::internal)?;
-    let status = if created {
-        StatusCode::CREATED
-    } else {
-        StatusCode::OK
-    };
+    let status = if created { StatusCode::CREATED } else { StatusCode::OK };
     Ok((status, [(header::LOCATION, location)], Json(job)).into_response())
 }
 
@@ -209,10 +193,7 @@ pub(super) async fn list(
         cursor: filters.cursor,
     };
     let page = app.read(move |store| store.page(&query)).await?;
-    Ok(Json(JobPage {
-        items: page.items,
-        next: page.next.map(|cursor| cursor.to_string()),
-    }))
+    Ok(Json(JobPage { items: page.items, next: page.next.map(|cursor| cursor.to_string()) }))
 }
 
 /// One job
@@ -222,10 +203,7 @@ pub(super) async fn list(
         (status = OK, body = JobView),
         (status = NOT_FOUND, description = "There is no such job", body = Problem, content_type = "application/problem+json"),
     ))]
-pub(super) async fn show(
-    State(app): State<AppState>,
-    JobPath(id): JobPath,
-) -> Result<Json<JobView>, ApiError> {
+pub(super) async fn show(State(app): State<AppState>, JobPath(id): JobPath) -> Result<Json<JobView>, ApiError> {
     app.view(&id).map(Json)
 }
 
@@ -267,12 +245,7 @@ pub(super) async fn rerun(
     JobPath(id): JobPath,
     OptionalJson(change): OptionalJson<RerunChange>,
 ) -> Result<Response, ApiError> {
-    let change = Rerun {
-        id: change.id,
-        name: change.name,
-        parameters: change.parameters,
-        by: caller.name,
-    };
+    let change = Rerun { id: change.id, name: change.name, parameters: change.parameters, by: caller.name };
     let launched = app.service.rerun(&id, change).await;
     launched_response(&app, launched)
 }
@@ -287,10 +260,7 @@ pub(super) async fn rerun(
         (status = NOT_FOUND, description = "There is no such job", body = Problem, content_type = "application/problem+json"),
         (status = CONFLICT, description = "It has not ended", body = Problem, content_type = "application/problem+json"),
     ))]
-pub(super) async fn delete(
-    State(app): State<AppState>,
-    JobPath(id): JobPath,
-) -> Result<StatusCode, ApiError> {
+pub(super) async fn delete(State(app): State<AppState>, JobPath(id): JobPath) -> Result<StatusCode, ApiError> {
     app.service.delete(&id).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -53,11 +53,7 @@ pub(super) async fn logs(
 ) -> Result<Response, ApiError> {
     let wanted = accept::choose(&headers, &[TEXT, JSON_LINES])?;
     let permit = app.streams.enter()?;
-    let options = LogOptions {
-        follow: part.follow.unwrap_or(false),
-        since: part.since,
-        tail: part.tail,
-    };
+    let options = LogOptions { follow: part.follow.unwrap_or(false), since: part.since, tail: part.tail };
     let lines = app.service.logs(&id, options).await?;
     let as_json = wanted == JSON_LINES;
     let ended = app.shutdown.clone().cancelled_owned();
@@ -69,11 +65,7 @@ pub(super) async fn logs(
             chunk(lines, as_json)
         })
         .take_until(ended);
-    let media_type = if as_json {
-        JSON_LINES
-    } else {
-        "text/plain; charset=utf-8"
-    };
+    let media_type = if as_json { JSON_LINES } else { "text/plain; charset=utf-8" };
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static(media_type)),
         (header::VARY, HeaderValue::from_static("accept")),

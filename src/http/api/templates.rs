@@ -68,9 +68,7 @@ impl TemplateView {
             usable: template.is_some(),
             problems: entry.error().map(|error| serde_json::json!(error.problems)),
             parameters: template.map(|template| template.schema().clone()),
-            examples: template
-                .map(|template| template.examples().clone())
-                .unwrap_or_default(),
+            examples: template.map(|template| template.examples().clone()).unwrap_or_default(),
             digest: template.map(|template| template.digest().to_owned()),
             commit: provenance.commit,
             dirty: provenance.dirty,
@@ -83,10 +81,7 @@ impl TemplateView {
     responses((status = OK, body = TemplateList)))]
 pub(super) async fn list(State(app): State<AppState>) -> Json<TemplateList> {
     let catalog = app.service.catalog();
-    Json(TemplateList {
-        items: catalog.entries().map(TemplateView::of).collect(),
-        next: None,
-    })
+    Json(TemplateList { items: catalog.entries().map(TemplateView::of).collect(), next: None })
 }
 
 /// One template

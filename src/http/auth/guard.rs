@@ -15,12 +15,7 @@ pub struct Hosts(Vec<String>);
 impl Hosts {
     /// Takes host names, without port.
     pub fn new(hosts: impl IntoIterator<Item = String>) -> Self {
-        Self(
-            hosts
-                .into_iter()
-                .map(|host| host.to_ascii_lowercase())
-                .collect(),
-        )
+        Self(hosts.into_iter().map(|host| host.to_ascii_lowercase()).collect())
     }
 
     /// Whether a `Host` header names one of them.
@@ -29,34 +24,21 @@ impl Hosts {
         if is_loopback_name(&name) || self.0.contains(&name) {
             return Ok(());
         }
-        Err(ApiError::UnknownHost {
-            host: host.to_owned(),
-        })
+        Err(ApiError::UnknownHost { host: host.to_owned() })
     }
 
     /// Refuses a request that could change something when the browser says that another site is behind it. A client
     /// that is no browser says nothing, and passes.
-    pub(super) fn check_origin(
-        &self,
-        method: &Method,
-        headers: &HeaderMap,
-        host: &str,
-    ) -> Result<(), ApiError> {
+    pub(super) fn check_origin(&self, method: &Method, headers: &HeaderMap, host: &str) -> Result<(), ApiError> {
         if method.is_safe() {
             return Ok(());
         }
-        let text = |name: &str| {
-            headers
-                .get(name)
-                .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
-        };
+        let text = |name: &str| headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
         let origin = text(header::ORIGIN.as_str());
         let from_elsewhere = match text("sec-fetch-site").as_deref() {
             Some("same-origin" | "none") => false,
             Some(_) => true,
-            None => origin
-                .as_deref()
-                .is_some_and(|origin| !self.is_origin(origin, host)),
+            None => origin.as_deref().is_some_and(|origin| !self.is_origin(origin, host)),
         };
         if from_elsewhere {
             let origin = origin.unwrap_or_else(|| "origin not given".to_owned());
@@ -87,9 +69,7 @@ fn host_name(host: &str) -> Option<String> {
 /// Whether a host name or address (lower-case, without port and brackets) can only mean this machine.
 pub fn is_loopback_name(name: &str) -> bool {
     let name = name.trim_end_matches('.');
-    name == "localhost"
-        || name.ends_with(".localhost")
-        || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    name == "localhost" || name.ends_with(".localhost") || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 #[cfg(test)]
@@ -132,19 +112,14 @@ mod tests {
             headers.insert(*name, value.parse().unwrap());
         }
         let hosts = Hosts::new(["jobs.example.org".to_owned()]);
-        hosts
-            .check_origin(&method, &headers, "127.0.0.1:8080")
-            .is_ok()
+        hosts.check_origin(&method, &headers, "127.0.0.1:8080").is_ok()
     }
 
     #[test]
     fn what_another_site_sends_is_refused() {
         assert!(check(Method::POST, &[]), "no browser");
         assert!(check(Method::POST, &[("origin", "http://127.0.0.1:8080")]));
-        assert!(check(
-            Method::POST,
-            &[("origin", "https://jobs.example.org")]
-        ));
+        assert!(check(Method::POST, &[("origin", "https://jobs.example.org")]));
         assert!(check(Method::POST, &[("sec-fetch-site", "same-origin")]));
         assert!(check(Method::GET, &[("origin", "http://evil.example")]));
         for (name, value) in [

@@ -35,10 +35,7 @@ pub(in super::super) async fn form(
 }
 
 /// `POST /login`: a token for a cookie.
-pub(in super::super) async fn sign_in(
-    State(app): State<AppState>,
-    request: Request,
-) -> Result<Response, ApiError> {
+pub(in super::super) async fn sign_in(State(app): State<AppState>, request: Request) -> Result<Response, ApiError> {
     let body = read_body(request.into_body(), MAX_FORM).await?;
     let (mut token, mut next) = (String::new(), String::new());
     for pair in Pairs::new(&body) {
@@ -75,14 +72,8 @@ fn with_cookie(redirect: Redirect, cookie: &str) -> Result<Response, ApiError> {
 fn safe_target(next: Option<&str>) -> &str {
     let Some(next) = next else { return "/" };
     let is_path = next.starts_with('/') && !next.starts_with("//");
-    let is_plain = next
-        .bytes()
-        .all(|byte| (0x21..0x7f).contains(&byte) && byte != b'\\');
-    if is_path && is_plain && !next.starts_with("/login") {
-        next
-    } else {
-        "/"
-    }
+    let is_plain = next.bytes().all(|byte| (0x21..0x7f).contains(&byte) && byte != b'\\');
+    if is_path && is_plain && !next.starts_with("/login") { next } else { "/" }
 }
 
 #[cfg(test)]

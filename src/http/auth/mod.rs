@@ -52,11 +52,7 @@ impl<S: Sync> FromRequestParts<S> for Caller {
 impl Auth {
     /// Puts it together.
     pub fn new(mode: Mode, hosts: Hosts, sessions: Sessions) -> Self {
-        Self {
-            mode,
-            hosts,
-            sessions,
-        }
+        Self { mode, hosts, sessions }
     }
 
     /// Whether callers have to show who they are.
@@ -71,9 +67,7 @@ impl Auth {
         headers: &HeaderMap,
         authority: Option<&str>,
     ) -> Result<(), ApiError> {
-        let host = headers
-            .get(header::HOST)
-            .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+        let host = headers.get(header::HOST).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
         let host = authority.map(str::to_owned).or(host).unwrap_or_default();
         if !self.is_required() {
             self.hosts.check(&host)?;
@@ -87,9 +81,7 @@ impl Auth {
             return Ok(Caller::default());
         };
         if let Some(token) = bearer(headers) {
-            let name = file
-                .name_of(token)
-                .ok_or(ApiError::Unauthorized { given: true })?;
+            let name = file.name_of(token).ok_or(ApiError::Unauthorized { given: true })?;
             return Ok(Caller { name: Some(name) });
         }
         let cookie = session::cookie(headers).ok_or(ApiError::Unauthorized { given: false })?;
@@ -122,7 +114,5 @@ impl Auth {
 pub fn bearer(headers: &HeaderMap) -> Option<&str> {
     let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, token) = value.split_once(' ')?;
-    scheme
-        .eq_ignore_ascii_case("bearer")
-        .then(|| token.trim_start())
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim_start())
 }

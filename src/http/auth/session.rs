@@ -22,21 +22,14 @@ impl Sessions {
     pub fn new(secret: &[u8], secure: bool) -> Self {
         let root = hmac::Key::new(hmac::HMAC_SHA256, secret);
         let derived = hmac::sign(&root, b"jobwright browser sessions");
-        Self {
-            key: hmac::Key::new(hmac::HMAC_SHA256, derived.as_ref()),
-            secure,
-        }
+        Self { key: hmac::Key::new(hmac::HMAC_SHA256, derived.as_ref()), secure }
     }
 
     /// The `Set-Cookie` value of a new session.
     pub(super) fn issue(&self, name: &str, token_digest: &str, now: Timestamp) -> String {
         let expiry = now.as_second() + LIFETIME.as_secs();
         let signature = hmac::sign(&self.key, message(name, expiry, token_digest).as_bytes());
-        let signature: String = signature
-            .as_ref()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let signature: String = signature.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
         self.set(&format!("{name}:{expiry}:{signature}"), LIFETIME.as_secs())
     }
 
@@ -109,32 +102,18 @@ mod tests {
         let sessions = Sessions::new(b"secret", true);
         let now = Timestamp::from_second(1_000_000).unwrap();
         let cookie = sessions.issue("ada", "digest", now);
-        assert!(
-            cookie.contains("; HttpOnly; SameSite=Strict; Secure"),
-            "{cookie}"
-        );
+        assert!(cookie.contains("; HttpOnly; SameSite=Strict; Secure"), "{cookie}");
         let cookie = value(&cookie);
         let digest = |_: &str| Some("digest".to_owned());
-        assert_eq!(
-            sessions.name_of(&cookie, now, digest).as_deref(),
-            Some("ada")
-        );
+        assert_eq!(sessions.name_of(&cookie, now, digest).as_deref(), Some("ada"));
 
         let later = now + LIFETIME;
         assert_eq!(sessions.name_of(&cookie, later, digest), None, "expired");
         let changed = |_: &str| Some("another".to_owned());
-        assert_eq!(
-            sessions.name_of(&cookie, now, changed),
-            None,
-            "token changed"
-        );
+        assert_eq!(sessions.name_of(&cookie, now, changed), None, "token changed");
         assert_eq!(sessions.name_of(&cookie, now, |_| None), None, "token gone");
         let others = Sessions::new(b"another secret", true);
-        assert_eq!(
-            others.name_of(&cookie, now, digest),
-            None,
-            "another server's"
-        );
+        assert_eq!(others.name_of(&cookie, now, digest), None, "another server's");
     }
 
     #[test]
@@ -161,10 +140,7 @@ mod tests {
     #[test]
     fn the_cookie_is_found_among_others() {
         let mut headers = HeaderMap::new();
-        headers.insert(
-            header::COOKIE,
-            "a=b; jobwright_session=x:1:2; c=d".parse().unwrap(),
-        );
+        headers.insert(header::COOKIE, "a=b; jobwright_session=x:1:2; c=d".parse().unwrap());
         assert_eq!(cookie(&headers), Some("x:1:2"));
         headers.insert(header::COOKIE, "a=b".parse().unwrap());
         assert_eq!(cookie(&headers), None);

@@ -70,14 +70,7 @@ impl TokenFile {
     pub fn open(path: &Path) -> Result<Self, InvalidTokenFile> {
         let changed = stamp(path);
         let tokens = read(path)?;
-        Ok(Self {
-            path: path.to_owned(),
-            known: Mutex::new(Known {
-                tokens,
-                looked: Instant::now(),
-                changed,
-            }),
-        })
+        Ok(Self { path: path.to_owned(), known: Mutex::new(Known { tokens, looked: Instant::now(), changed }) })
     }
 
     /// The name that a token belongs to. Every digest in the file is compared, each in constant time.
@@ -127,15 +120,10 @@ fn stamp(path: &Path) -> Option<(SystemTime, u64)> {
 }
 
 fn read(path: &Path) -> Result<Arc<[Token]>, InvalidTokenFile> {
-    let text = fs::read_to_string(path).map_err(|cause| InvalidTokenFile::Unreadable {
-        path: path.to_owned(),
-        cause,
-    })?;
-    let tokens = parse(&text).map_err(|(line, problem)| InvalidTokenFile::Line {
-        path: path.to_owned(),
-        line,
-        problem,
-    })?;
+    let text =
+        fs::read_to_string(path).map_err(|cause| InvalidTokenFile::Unreadable { path: path.to_owned(), cause })?;
+    let tokens =
+        parse(&text).map_err(|(line, problem)| InvalidTokenFile::Line { path: path.to_owned(), line, problem })?;
     if tokens.is_empty() {
         return Err(InvalidTokenFile::Empty(path.to_owned()));
     }
@@ -153,10 +141,7 @@ fn parse(text: &str) -> Result<Vec<Token>, (usize, &'static str)> {
         let name = name.trim();
         let plain = |c: char| c.is_ascii_alphanumeric() || "._-@".contains(c);
         if name.is_empty() || !name.chars().all(plain) {
-            return Err((
-                number,
-                "the name is empty or holds more than letters, digits, '.', '_', '-' and '@'",
-            ));
+            return Err((number, "the name is empty or holds more than letters, digits, '.', '_', '-' and '@'"));
         }
         if tokens.iter().any(|token| token.name == name) {
             return Err((number, "the name is there twice"));
@@ -164,10 +149,7 @@ fn parse(text: &str) -> Result<Vec<Token>, (usize, &'static str)> {
         let digest = digest.trim();
         let digest = digest.strip_prefix("sha256:").unwrap_or(digest);
         let digest = unhex(digest).ok_or((number, "the digest is not 64 hexadecimal digits"))?;
-        tokens.push(Token {
-            name: name.to_owned(),
-            digest,
-        });
+        tokens.push(Token { name: name.to_owned(), digest });
     }
     Ok(tokens)
 }

@@ -21,10 +21,7 @@ pub(super) async fn cancel(
 }
 
 /// `POST /jobs/{id}/delete`. A record that is gone already is what was wanted.
-pub(super) async fn delete(
-    State(app): State<AppState>,
-    JobPath(id): JobPath,
-) -> Result<Redirect, ApiError> {
+pub(super) async fn delete(State(app): State<AppState>, JobPath(id): JobPath) -> Result<Redirect, ApiError> {
     match app.service.delete(&id).await {
         Ok(()) | Err(ServiceError::UnknownJob(_)) => Ok(Redirect::to("/")),
         Err(error) => Err(error.into()),

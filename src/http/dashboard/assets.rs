@@ -18,17 +18,8 @@ struct Asset {
 
 impl Asset {
     fn new(stem: &str, extension: &str, media_type: &'static str, content: &'static [u8]) -> Self {
-        let hash: String = digest(&SHA256, content)
-            .as_ref()
-            .iter()
-            .take(8)
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
-        Self {
-            name: format!("{stem}-{hash}.{extension}"),
-            media_type,
-            content,
-        }
+        let hash: String = digest(&SHA256, content).as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        Self { name: format!("{stem}-{hash}.{extension}"), media_type, content }
     }
 
     fn url(&self) -> String {
@@ -70,14 +61,8 @@ pub(super) async fn serve(Path(name): Path<String>) -> Response {
     match known.into_iter().find(|asset| asset.name == name) {
         Some(asset) => {
             let mut headers = HeaderMap::new();
-            headers.insert(
-                header::CONTENT_TYPE,
-                HeaderValue::from_static(asset.media_type),
-            );
-            headers.insert(
-                header::CACHE_CONTROL,
-                HeaderValue::from_static("public, max-age=31536000, immutable"),
-            );
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(asset.media_type));
+            headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=31536000, immutable"));
             (headers, asset.content).into_response()
         }
         None => StatusCode::NOT_FOUND.into_response(),
@@ -126,42 +111,16 @@ mod tests {
 
     fn every_kind() -> Vec<EventKind> {
         let text = String::new;
-        let object = ObjectRef {
-            name: text(),
-            namespace: text(),
-            uid: text(),
-        };
-        let report = Report {
-            at: jiff::Timestamp::UNIX_EPOCH,
-            sequence: None,
-            status: text(),
-            message: None,
-            progress: None,
-        };
+        let object = ObjectRef { name: text(), namespace: text(), uid: text() };
+        let report =
+            Report { at: jiff::Timestamp::UNIX_EPOCH, sequence: None, status: text(), message: None, progress: None };
         let kinds = vec![
             EventKind::Recorded,
             EventKind::Created { object },
-            EventKind::Phase {
-                from: Phase::Pending,
-                to: Phase::Running,
-                reason: None,
-                message: None,
-            },
-            EventKind::ContainerStarted {
-                pod: text(),
-                container: text(),
-            },
-            EventKind::ContainerEnded {
-                pod: text(),
-                container: text(),
-                exit_code: 0,
-                reason: text(),
-            },
-            EventKind::Report {
-                report,
-                late: false,
-                after_end: false,
-            },
+            EventKind::Phase { from: Phase::Pending, to: Phase::Running, reason: None, message: None },
+            EventKind::ContainerStarted { pod: text(), container: text() },
+            EventKind::ContainerEnded { pod: text(), container: text(), exit_code: 0, reason: text() },
+            EventKind::Report { report, late: false, after_end: false },
             EventKind::CancelRequested { by: None },
             EventKind::Disputed { disputed: true },
             EventKind::LogKept,
@@ -191,11 +150,7 @@ mod tests {
     fn no_asset_names_another_host() {
         for asset in [&*STYLE, &*SCRIPT] {
             let text = std::str::from_utf8(asset.content).unwrap();
-            assert!(
-                !text.contains("//") || !text.contains("http"),
-                "{}",
-                asset.name
-            );
+            assert!(!text.contains("//") || !text.contains("http"), "{}", asset.name);
         }
     }
 }

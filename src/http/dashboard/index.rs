@@ -15,10 +15,7 @@ use crate::store::Query;
 const MOST: usize = 100;
 
 /// `GET /index`.
-pub(super) async fn show(
-    State(app): State<AppState>,
-    caller: Caller,
-) -> Result<IndexHtml, ApiError> {
+pub(super) async fn show(State(app): State<AppState>, caller: Caller) -> Result<IndexHtml, ApiError> {
     page(&app, &caller, "", "", None)
 }
 
@@ -31,15 +28,8 @@ pub(in crate::http) fn page(
     wrong: Option<String>,
 ) -> Result<IndexHtml, ApiError> {
     let now = Timestamp::now();
-    let query = Query {
-        limit: Some(MOST),
-        ..Query::default()
-    };
-    let page = app
-        .service
-        .store()
-        .page(&query)
-        .map_err(ServiceError::Store)?;
+    let query = Query { limit: Some(MOST), ..Query::default() };
+    let page = app.service.store().page(&query).map_err(ServiceError::Store)?;
     Ok(IndexHtml {
         chrome: chrome("index", caller),
         template: app.settings.default_template.clone(),

@@ -92,15 +92,9 @@ pub(super) async fn show(
     headers: HeaderMap,
 ) -> Result<JobHtml, ApiError> {
     let wanted = id.clone();
-    let (job, history) = app
-        .read(move |store| Ok((store.job(&wanted)?, history(store, &wanted)?)))
-        .await?;
+    let (job, history) = app.read(move |store| Ok((store.job(&wanted)?, history(store, &wanted)?))).await?;
     let job = job.ok_or_else(|| ServiceError::UnknownJob(id.clone()))?;
-    let beside = if headers.contains_key(LIVE) {
-        Beside::default()
-    } else {
-        beside(&app, &job).await
-    };
+    let beside = if headers.contains_key(LIVE) { Beside::default() } else { beside(&app, &job).await };
     let page = JobPage::new(&job, &history, beside, Timestamp::now());
     let chrome = chrome("jobs", &caller);
     Ok(JobHtml { chrome, job: page })
@@ -124,11 +118,7 @@ fn history(store: &Store, id: &JobId) -> Result<History, StoreError> {
 
 /// What stands beside the record: the manifest, and what there is of the log within a short time.
 async fn beside(app: &AppState, job: &Job) -> Beside {
-    let options = LogOptions {
-        follow: false,
-        since: None,
-        tail: Some(LOG_LINES),
-    };
+    let options = LogOptions { follow: false, since: None, tail: Some(LOG_LINES) };
     let mut lines = Vec::new();
     let reading = async {
         let mut log = app.service.logs(job.id(), options).await?;
@@ -145,13 +135,7 @@ async fn beside(app: &AppState, job: &Job) -> Beside {
         }
         Ok(Err(ServiceError::NoLog(_))) => None,
         Ok(Err(error)) => Some(format!("The log cannot be shown: {error}.")),
-        Err(_) => {
-            Some("The executor has not given the log in time; load the page again.".to_owned())
-        }
+        Err(_) => Some("The executor has not given the log in time; load the page again.".to_owned()),
     };
-    Beside {
-        manifest: yaml::write(job.intent.shown_manifest()),
-        log: lines,
-        log_note,
-    }
+    Beside { manifest: yaml::write(job.intent.shown_manifest()), log: lines, log_note }
 }

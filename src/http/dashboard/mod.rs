@@ -39,10 +39,7 @@ pub fn router() -> Router<AppState> {
         .route("/jobs/{id}", get(jobs::show))
         .route("/jobs/{id}/cancel", post(acts::cancel))
         .route("/jobs/{id}/delete", post(acts::delete))
-        .route(
-            "/jobs/{id}/rerun",
-            get(templates::show_again).post(templates::launch_again),
-        )
+        .route("/jobs/{id}/rerun", get(templates::show_again).post(templates::launch_again))
         .route("/jobs/{id}/rerun/preview", post(templates::preview_again))
         .route("/templates", get(templates::list))
         .route("/templates/{name}", get(templates::show))
@@ -54,13 +51,7 @@ pub fn router() -> Router<AppState> {
 }
 
 /// `/index` once more: with what was typed into its form, and what is wrong with that.
-pub(super) fn index_page(
-    app: &AppState,
-    caller: &Caller,
-    id: &str,
-    name: &str,
-    error: &ApiError,
-) -> Response {
+pub(super) fn index_page(app: &AppState, caller: &Caller, id: &str, name: &str, error: &ApiError) -> Response {
     let problem = error.problem();
     match index::page(app, caller, id, name, Some(problem.detail)) {
         Ok(page) => (problem.status, page).into_response(),
@@ -70,18 +61,12 @@ pub(super) fn index_page(
 
 /// The frame of a page in this part of the site.
 fn chrome(at: &'static str, caller: &Caller) -> Chrome {
-    Chrome {
-        at,
-        menu: true,
-        signed_in: caller.name.clone(),
-    }
+    Chrome { at, menu: true, signed_in: caller.name.clone() }
 }
 
 /// The pairs of a query or form.
 fn pairs(text: &[u8]) -> Result<Vec<(String, String)>, ApiError> {
-    Pairs::new(text)
-        .map(|pair| pair.map(|(name, value)| (name.into_owned(), value.into_owned())))
-        .collect()
+    Pairs::new(text).map(|pair| pair.map(|(name, value)| (name.into_owned(), value.into_owned()))).collect()
 }
 
 #[cfg(test)]

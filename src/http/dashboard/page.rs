@@ -87,10 +87,7 @@ fn html(page: &impl Template) -> Response {
 /// A problem as a page: what is wrong, in full, and where to go from there.
 pub fn problem_page(problem: &Problem) -> Response {
     let page = ErrorHtml {
-        chrome: Chrome {
-            menu: true,
-            ..Chrome::default()
-        },
+        chrome: Chrome { menu: true, ..Chrome::default() },
         status: problem.status.as_u16(),
         title: problem.title.to_owned(),
         detail: sentence(&problem.detail),
@@ -101,10 +98,7 @@ pub fn problem_page(problem: &Problem) -> Response {
 
 /// Where to go from a problem: an address and its words.
 fn next_step(problem: &Problem) -> (String, String) {
-    let meant = problem
-        .members
-        .get("suggestion")
-        .and_then(serde_json::Value::as_str);
+    let meant = problem.members.get("suggestion").and_then(serde_json::Value::as_str);
     match (problem.kind, meant) {
         ("unknown-template", Some(name)) => (url::template(name), format!("Go to {name}")),
         ("unknown-template", None) => ("/templates".to_owned(), "Show the templates".to_owned()),
@@ -126,11 +120,7 @@ fn sentence(text: &str) -> String {
 
 /// The sign-in page: with what was wrong with the last try, and the address to go on to.
 pub fn login_page(error: Option<&str>, next: &str) -> Response {
-    let page = LoginHtml {
-        chrome: Chrome::default(),
-        error: error.map(str::to_owned),
-        next: next.to_owned(),
-    };
+    let page = LoginHtml { chrome: Chrome::default(), error: error.map(str::to_owned), next: next.to_owned() };
     let status = match error {
         None => StatusCode::OK,
         Some(_) => StatusCode::UNAUTHORIZED,

@@ -12,13 +12,12 @@ use crate::http::dashboard::view::launch::{LaunchForm, Notice};
 use crate::http::dashboard::view::list::Filters;
 use crate::http::dashboard::view::texts::Texts;
 use crate::job::{
-    Cancellation, Conclusion, ContainerState, ContainerStatus, Event, Evidence, Fact, Fingerprint,
-    Intent, Job, JobView, ObjectRef, Phase, PodStatus, Refusal, Report, Snapshot, Status,
+    Cancellation, Conclusion, ContainerState, ContainerStatus, Event, Evidence, Fact, Fingerprint, Intent, Job,
+    JobView, ObjectRef, Phase, PodStatus, Refusal, Report, Snapshot, Status,
 };
 
 /// What somebody might put into a name, a parameter or a status.
-const HOSTILE: &str =
-    "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>\u{202e}gpj&amp;{{7*7}}";
+const HOSTILE: &str = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>\u{202e}gpj&amp;{{7*7}}";
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_769_850_000 + second).unwrap()
@@ -54,10 +53,7 @@ impl Sample {
             created: at(0),
         };
         let status = Status::default();
-        Self {
-            job: Job { intent, status },
-            events: Vec::new(),
-        }
+        Self { job: Job { intent, status }, events: Vec::new() }
     }
 
     fn learn(mut self, fact: Fact) -> Self {
@@ -83,11 +79,7 @@ impl Sample {
 
     fn seen(self, second: i64, state: ContainerState, conclusion: Option<Conclusion>) -> Self {
         let revision = u64::try_from(second).unwrap();
-        let container = ContainerStatus {
-            init: false,
-            restarts: 0,
-            state,
-        };
+        let container = ContainerStatus { init: false, restarts: 0, state };
         let pod = PodStatus {
             revision,
             node: None,
@@ -112,13 +104,7 @@ impl Sample {
         self.seen(3, ContainerState::Running { started: at(3) }, None)
     }
 
-    fn reports(
-        self,
-        second: i64,
-        status: &str,
-        message: Option<&str>,
-        progress: Option<u64>,
-    ) -> Self {
+    fn reports(self, second: i64, status: &str, message: Option<&str>, progress: Option<u64>) -> Self {
         let sequence = u64::try_from(second).ok();
         let message = message.map(str::to_owned);
         let report = Report::new(at(second), sequence, status.to_owned(), message, progress);
@@ -159,11 +145,7 @@ impl Sample {
             log_note: None,
         };
         let page = JobHtml {
-            chrome: Chrome {
-                at: "jobs",
-                menu: true,
-                signed_in: None,
-            },
+            chrome: Chrome { at: "jobs", menu: true, signed_in: None },
             job: JobPage::new(&self.job, &self.history(), beside, at(60)),
         };
         page.render().unwrap()
@@ -175,16 +157,9 @@ impl Sample {
 }
 
 fn list(rows: Vec<Row>, query: &[(&str, &str)], any_jobs: bool) -> String {
-    let pairs: Vec<_> = query
-        .iter()
-        .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
-        .collect();
+    let pairs: Vec<_> = query.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
     let (filters, faults) = Filters::read(&pairs);
-    let counts = [
-        (Phase::Running, 2),
-        (Phase::Succeeded, 40),
-        (Phase::Failed, 3),
-    ];
+    let counts = [(Phase::Running, 2), (Phase::Succeeded, 40), (Phase::Failed, 3)];
     let list = List {
         faults,
         tabs: filters.tabs(&counts),
@@ -195,11 +170,7 @@ fn list(rows: Vec<Row>, query: &[(&str, &str)], any_jobs: bool) -> String {
         any_jobs,
         filters,
     };
-    let chrome = Chrome {
-        at: "jobs",
-        menu: true,
-        signed_in: Some("ada".to_owned()),
-    };
+    let chrome = Chrome { at: "jobs", menu: true, signed_in: Some("ada".to_owned()) };
     JobsHtml { chrome, list }.render().unwrap()
 }
 
@@ -210,31 +181,22 @@ fn samples() -> Vec<Sample> {
         reason: "Unsupported".to_owned(),
         message: "spec.template.spec.volumes: this executor has no volumes".to_owned(),
     });
-    let gone = Fact::Evidence(Evidence::Gone {
-        object: Sample::object(),
-        at: at(30),
-        witnessed: false,
-    });
-    let asked = Fact::CancelRequested(Cancellation {
-        at: at(9),
-        by: Some("ada".to_owned()),
-    });
+    let gone = Fact::Evidence(Evidence::Gone { object: Sample::object(), at: at(30), witnessed: false });
+    let asked = Fact::CancelRequested(Cancellation { at: at(9), by: Some("ada".to_owned()) });
     vec![
-        Sample::new("k1", Some("Nightly report of 31 January"))
-            .running()
-            .reports(5, "Processing...", Some("page 12 of 31"), Some(40)),
+        Sample::new("k1", Some("Nightly report of 31 January")).running().reports(
+            5,
+            "Processing...",
+            Some("page 12 of 31"),
+            Some(40),
+        ),
         Sample::new("k2", None)
             .running()
             .reports(5, "Start Processing", None, None)
             .reports(19, "Done", None, Some(100))
             .ends(0),
-        Sample::new("k3", Some("Nightly"))
-            .running()
-            .reports(19, "Done", None, None)
-            .ends(1),
-        Sample::new("k4", Some(HOSTILE))
-            .running()
-            .reports(6, HOSTILE, Some(HOSTILE), None),
+        Sample::new("k3", Some("Nightly")).running().reports(19, "Done", None, None).ends(1),
+        Sample::new("k4", Some(HOSTILE)).running().reports(6, HOSTILE, Some(HOSTILE), None),
         Sample::new("k5", None).learn(refused),
         Sample::new("k6", None).running().learn(gone),
         Sample::new("k7", None).running().learn(asked),
@@ -258,10 +220,7 @@ fn schema() -> Value {
 }
 
 fn launch(texts: &[(&str, &str)], wrongs: &[Wrong], preview: Preview) -> String {
-    let pairs: Vec<_> = texts
-        .iter()
-        .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
-        .collect();
+    let pairs: Vec<_> = texts.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
     let page = LaunchPage {
         template: "nightly-report".to_owned(),
         title: "Nightly report".to_owned(),
@@ -271,10 +230,7 @@ fn launch(texts: &[(&str, &str)], wrongs: &[Wrong], preview: Preview) -> String 
         launch_to: "/templates/nightly-report/launch".to_owned(),
         preview_to: "/templates/nightly-report/preview".to_owned(),
         rerun_of: None,
-        examples: vec![(
-            "small".to_owned(),
-            "/templates/nightly-report?example=small".to_owned(),
-        )],
+        examples: vec![("small".to_owned(), "/templates/nightly-report?example=small".to_owned())],
         broken: None,
         form: Some(LaunchForm {
             token: "01890a5d".to_owned(),
@@ -284,23 +240,13 @@ fn launch(texts: &[(&str, &str)], wrongs: &[Wrong], preview: Preview) -> String 
             ..LaunchForm::default()
         }),
     };
-    let chrome = Chrome {
-        at: "templates",
-        menu: true,
-        signed_in: None,
-    };
+    let chrome = Chrome { at: "templates", menu: true, signed_in: None };
     LaunchHtml { chrome, page }.render().unwrap()
 }
 
 /// No text of a job, worker or person becomes markup, and nothing needs what the content security policy forbids.
 fn assert_harmless(html: &str) {
-    for forbidden in [
-        "<script>",
-        "<img src=x",
-        " onerror=alert(2)>",
-        " style=",
-        " onclick=",
-    ] {
+    for forbidden in ["<script>", "<img src=x", " onerror=alert(2)>", " style=", " onclick="] {
         assert!(!html.contains(forbidden), "{forbidden} in {html}");
     }
     assert_eq!(html.matches("<script").count(), 1, "only the one file");
@@ -312,30 +258,15 @@ fn a_page_of_any_job_is_harmless() {
     for sample in samples() {
         assert_harmless(&sample.page());
     }
-    assert_harmless(&list(
-        samples().iter().map(Sample::row).collect(),
-        &[("q", HOSTILE)],
-        true,
-    ));
-    let wrong = Wrong {
-        path: "to[0]".to_owned(),
-        message: HOSTILE.to_owned(),
-    };
+    assert_harmless(&list(samples().iter().map(Sample::row).collect(), &[("q", HOSTILE)], true));
+    let wrong = Wrong { path: "to[0]".to_owned(), message: HOSTILE.to_owned() };
     let texts = [("p.to", HOSTILE), ("p.limits", "</textarea><script>")];
-    assert_harmless(&launch(
-        &texts,
-        &[wrong],
-        Preview::Manifest(HOSTILE.to_owned()),
-    ));
+    assert_harmless(&launch(&texts, &[wrong], Preview::Manifest(HOSTILE.to_owned())));
     assert_harmless(&login(Some(HOSTILE)));
 }
 
 fn login(error: Option<&str>) -> String {
-    let page = LoginHtml {
-        chrome: Chrome::default(),
-        error: error.map(str::to_owned),
-        next: HOSTILE.to_owned(),
-    };
+    let page = LoginHtml { chrome: Chrome::default(), error: error.map(str::to_owned), next: HOSTILE.to_owned() };
     page.render().unwrap()
 }
 
@@ -343,9 +274,7 @@ fn login(error: Option<&str>) -> String {
 fn both_sides_of_a_dispute_are_shown() {
     let html = samples()[2].page();
     assert!(html.contains("<h2>Disputed</h2>"));
-    assert!(
-        html.contains("last words were “Done”, but by all evidence the job failed (exit code 1)")
-    );
+    assert!(html.contains("last words were “Done”, but by all evidence the job failed (exit code 1)"));
 }
 
 #[test]
@@ -357,17 +286,10 @@ fn a_lost_job_is_explained() {
 
 #[test]
 fn only_what_can_be_done_is_offered() {
-    let (running, ended, cancelling) = (
-        samples()[0].page(),
-        samples()[1].page(),
-        samples()[6].page(),
-    );
+    let (running, ended, cancelling) = (samples()[0].page(), samples()[1].page(), samples()[6].page());
     assert!(running.contains("/jobs/k1/cancel") && !running.contains("/jobs/k1/delete"));
     assert!(ended.contains("/jobs/k2/delete") && !ended.contains("/jobs/k2/cancel"));
-    assert!(
-        cancelling.contains("Cancellation was asked for")
-            && !cancelling.contains("/jobs/k7/cancel")
-    );
+    assert!(cancelling.contains("Cancellation was asked for") && !cancelling.contains("/jobs/k7/cancel"));
     for page in [running, ended] {
         assert!(page.contains("/rerun"));
     }
@@ -382,10 +304,7 @@ fn a_list_tells_what_to_do_when_it_is_empty() {
 
 #[test]
 fn faults_stand_beside_their_fields_and_link_to_them() {
-    let wrong = Wrong {
-        path: "copies".to_owned(),
-        message: "51 is greater than 50".to_owned(),
-    };
+    let wrong = Wrong { path: "copies".to_owned(), message: "51 is greater than 50".to_owned() };
     let html = launch(&[("p.copies", "51")], &[wrong], Preview::Nothing);
     assert!(html.contains("One thing needs your attention"));
     assert!(html.contains(r##"<a href="#p-copies">copies</a>: 51 is greater than 50"##));
@@ -400,11 +319,7 @@ fn ids_are_unique() {
     pages.push(list(samples().iter().map(Sample::row).collect(), &[], true));
     pages.push(launch(&[], &[], Preview::Nothing));
     for html in pages {
-        let mut ids: Vec<_> = html
-            .split(" id=\"")
-            .skip(1)
-            .filter_map(|rest| rest.split('"').next())
-            .collect();
+        let mut ids: Vec<_> = html.split(" id=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
         let all = ids.len();
         ids.sort_unstable();
         ids.dedup();

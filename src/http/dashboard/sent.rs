@@ -37,27 +37,17 @@ impl Sent {
             let found = pairs.iter().find(|(name, _)| name == wanted);
             found.map_or("", |(_, value)| value.trim()).to_owned()
         };
-        Self {
-            token: first("token"),
-            id: first("id"),
-            name: first("name"),
-            texts: Texts::read(pairs),
-        }
+        Self { token: first("token"), id: first("id"), name: first("name"), texts: Texts::read(pairs) }
     }
 
     /// The parameters' values, as they were meant.
     pub(super) fn values(&self, schema: &Value) -> Map<String, Value> {
-        self.texts
-            .values(schema, |text| yaml::read_object(text).ok())
+        self.texts.values(schema, |text| yaml::read_object(text).ok())
     }
 
     /// What the job is to be called: by the ID that was typed, or else by the form's own.
     pub(super) fn ids(&self) -> Result<Ids, Refused> {
-        let id = if self.id.is_empty() {
-            &self.token
-        } else {
-            &self.id
-        };
+        let id = if self.id.is_empty() { &self.token } else { &self.id };
         let name = match self.name.as_str() {
             "" => Ok(None),
             name => name.parse().map(Some),
@@ -106,10 +96,7 @@ pub(super) struct Refused {
 
 impl From<ApiError> for Refused {
     fn from(error: ApiError) -> Self {
-        Self {
-            error: Some(error),
-            ..Self::default()
-        }
+        Self { error: Some(error), ..Self::default() }
     }
 }
 
@@ -138,22 +125,14 @@ impl Refused {
 
 /// What the service's refusal means for the form; an error where it has nothing to do with it.
 pub(super) fn refused(error: ServiceError, sent: &Sent) -> Result<Refused, ApiError> {
-    let notice = |text: &str, facts| {
-        Some(Notice {
-            text: text.to_owned(),
-            facts,
-            link: None,
-        })
-    };
+    let notice = |text: &str, facts| Some(Notice { text: text.to_owned(), facts, link: None });
     Ok(match error {
-        ServiceError::InvalidParameters { faults, .. } => Refused {
-            wrongs: faults.iter().map(wrong).collect(),
-            ..Refused::default()
-        },
-        ServiceError::SecretsNeeded { names } => Refused {
-            wrongs: names.into_iter().map(secret_needed).collect(),
-            ..Refused::default()
-        },
+        ServiceError::InvalidParameters { faults, .. } => {
+            Refused { wrongs: faults.iter().map(wrong).collect(), ..Refused::default() }
+        }
+        ServiceError::SecretsNeeded { names } => {
+            Refused { wrongs: names.into_iter().map(secret_needed).collect(), ..Refused::default() }
+        }
         ServiceError::Render { error, .. } => Refused {
             notice: notice(
                 "The template gives no valid manifest with these values.",
@@ -164,11 +143,7 @@ pub(super) fn refused(error: ServiceError, sent: &Sent) -> Result<Refused, ApiEr
         ServiceError::Unsupported { unsupported, .. } => Refused {
             notice: notice(
                 "The executor cannot run this manifest.",
-                unsupported
-                    .faults
-                    .iter()
-                    .map(|(path, message)| format!("{path}: {message}"))
-                    .collect(),
+                unsupported.faults.iter().map(|(path, message)| format!("{path}: {message}")).collect(),
             ),
             ..Refused::default()
         },
@@ -178,47 +153,27 @@ pub(super) fn refused(error: ServiceError, sent: &Sent) -> Result<Refused, ApiEr
 }
 
 fn wrong(fault: &Fault) -> Wrong {
-    let given = fault
-        .given
-        .as_ref()
-        .map(|given| format!(", but is {given}"));
-    let meant = fault
-        .suggestion
-        .as_ref()
-        .map(|near| format!("; did you mean {near}?"));
+    let given = fault.given.as_ref().map(|given| format!(", but is {given}"));
+    let meant = fault.suggestion.as_ref().map(|near| format!("; did you mean {near}?"));
     Wrong {
         path: fault.path.clone(),
-        message: format!(
-            "{}{}{}",
-            fault.message,
-            given.unwrap_or_default(),
-            meant.unwrap_or_default()
-        ),
+        message: format!("{}{}{}", fault.message, given.unwrap_or_default(), meant.unwrap_or_default()),
     }
 }
 
 fn secret_needed(name: String) -> Wrong {
-    Wrong {
-        path: name,
-        message: "secret values are not kept; give it again".to_owned(),
-    }
+    Wrong { path: name, message: "secret values are not kept; give it again".to_owned() }
 }
 
 fn conflict(id: &JobId, differences: &[Difference], sent: &Sent) -> Refused {
-    let facts = differences
-        .iter()
-        .map(|it| format!("{}: {} there, {} here", it.field, it.recorded, it.requested))
-        .collect();
+    let facts =
+        differences.iter().map(|it| format!("{}: {} there, {} here", it.field, it.recorded, it.requested)).collect();
     let link = Some((url::job(id), format!("Show job {id}")));
     if sent.id.is_empty() {
         let text = "This form has launched a job before, with other values. Launch again to start another one.";
         Refused {
             token_is_spent: true,
-            notice: Some(Notice {
-                text: text.to_owned(),
-                facts,
-                link,
-            }),
+            notice: Some(Notice { text: text.to_owned(), facts, link }),
             ..Refused::default()
         }
     } else {
@@ -240,12 +195,7 @@ mod tests {
 
     fn sent(id: &str) -> Sent {
         let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-        Sent::read(&[
-            pair("token", "t1"),
-            pair("id", id),
-            pair("name", " Daily "),
-            pair("p.id", "x"),
-        ])
+        Sent::read(&[pair("token", "t1"), pair("id", id), pair("name", " Daily "), pair("p.id", "x")])
     }
 
     fn conflict_of(sent: &Sent) -> Refused {
@@ -254,10 +204,7 @@ mod tests {
             recorded: Value::from("2026-01-30"),
             requested: Value::from("2026-01-31"),
         };
-        let error = ServiceError::Conflict {
-            id: "k1".parse().unwrap(),
-            differences: vec![difference],
-        };
+        let error = ServiceError::Conflict { id: "k1".parse().unwrap(), differences: vec![difference] };
         refused(error, sent).unwrap()
     }
 
@@ -275,10 +222,7 @@ mod tests {
         assert!(refused.token_is_spent && refused.id.is_none());
         assert_eq!(refused.status(), StatusCode::CONFLICT);
         let notice = refused.notice.unwrap();
-        assert_eq!(
-            notice.facts,
-            ["parameters.day: \"2026-01-30\" there, \"2026-01-31\" here"]
-        );
+        assert_eq!(notice.facts, ["parameters.day: \"2026-01-30\" there, \"2026-01-31\" here"]);
     }
 
     #[test]
@@ -291,11 +235,7 @@ mod tests {
 
     #[test]
     fn a_bad_id_and_a_bad_name_are_told_together() {
-        let bad = Sent {
-            id: "a b".to_owned(),
-            name: "n".repeat(201),
-            ..Sent::default()
-        };
+        let bad = Sent { id: "a b".to_owned(), name: "n".repeat(201), ..Sent::default() };
         let refused = bad.ids().err().unwrap();
         assert!(refused.id.unwrap().contains("holds ' '"));
         assert!(refused.name.unwrap().contains("201 characters"));

@@ -33,10 +33,7 @@ pub(super) async fn list(State(app): State<AppState>, caller: Caller) -> Templat
         error: entry.error().map(ToString::to_string),
         launchable: entry.template().is_some(),
     };
-    TemplatesHtml {
-        chrome: chrome("templates", &caller),
-        cards: catalog.entries().map(card).collect(),
-    }
+    TemplatesHtml { chrome: chrome("templates", &caller), cards: catalog.entries().map(card).collect() }
 }
 
 /// What a form launches: a template, or a job once more.
@@ -49,10 +46,7 @@ impl Subject {
     fn of_template(app: &AppState, name: String) -> Result<Self, ApiError> {
         let catalog = app.service.catalog();
         match catalog.entry(&name) {
-            Some(entry) => Ok(Self {
-                entry: entry.clone(),
-                again: None,
-            }),
+            Some(entry) => Ok(Self { entry: entry.clone(), again: None }),
             None => {
                 let suggestion = catalog.get(&name).err().and_then(|error| error.suggestion);
                 Err(ServiceError::UnknownTemplate { name, suggestion }.into())
@@ -61,28 +55,17 @@ impl Subject {
     }
 
     fn of_job(app: &AppState, id: JobId) -> Result<Self, ApiError> {
-        let intent = app
-            .service
-            .store()
-            .intent(&id)
-            .map_err(ServiceError::Store)?;
+        let intent = app.service.store().intent(&id).map_err(ServiceError::Store)?;
         let intent = intent.ok_or(ServiceError::UnknownJob(id))?;
         let subject = Self::of_template(app, intent.template.clone())?;
-        Ok(Self {
-            again: Some(intent),
-            ..subject
-        })
+        Ok(Self { again: Some(intent), ..subject })
     }
 
     /// The version of the template that works.
     fn template(&self) -> Result<&Arc<Template>, ApiError> {
         self.entry.template().ok_or_else(|| {
             let name = self.entry.name.clone();
-            let error = self
-                .entry
-                .error()
-                .map(ToString::to_string)
-                .unwrap_or_default();
+            let error = self.entry.error().map(ToString::to_string).unwrap_or_default();
             ServiceError::BrokenTemplate { name, error }.into()
         })
     }
@@ -104,18 +87,12 @@ impl Subject {
     fn page(&self, caller: &Caller, form: LaunchForm) -> LaunchHtml {
         let entry = &self.entry;
         let href = url::template(&entry.name);
-        let job = self
-            .again
-            .as_ref()
-            .map(|intent| (intent.id.to_string(), url::job(&intent.id)));
+        let job = self.again.as_ref().map(|intent| (intent.id.to_string(), url::job(&intent.id)));
         let (launch_to, preview_to) = match &job {
             None => (format!("{href}/launch"), format!("{href}/preview")),
             Some((_, job)) => (format!("{job}/rerun"), format!("{job}/rerun/preview")),
         };
-        let examples = entry
-            .template()
-            .filter(|_| job.is_none())
-            .map(|it| it.examples().keys());
+        let examples = entry.template().filter(|_| job.is_none()).map(|it| it.examples().keys());
         LaunchHtml {
             chrome: chrome("templates", caller),
             page: LaunchPage {
@@ -126,12 +103,7 @@ impl Subject {
                 examples: examples
                     .into_iter()
                     .flatten()
-                    .map(|name| {
-                        (
-                            name.clone(),
-                            url::with_query(&href, [("example", name.as_str())]),
-                        )
-                    })
+                    .map(|name| (name.clone(), url::with_query(&href, [("example", name.as_str())])))
                     .collect(),
                 href,
                 launch_to,
@@ -147,11 +119,7 @@ impl Subject {
     fn parameters(&self, template: &Template, sent: &Sent) -> Map<String, Value> {
         let mut values = sent.values(template.schema());
         if let Some(intent) = &self.again {
-            for name in intent
-                .parameters
-                .keys()
-                .filter(|name| !intent.secrets.contains(name))
-            {
+            for name in intent.parameters.keys().filter(|name| !intent.secrets.contains(name)) {
                 values.entry(name.clone()).or_insert(Value::Null);
             }
         }
@@ -159,12 +127,7 @@ impl Subject {
     }
 
     /// What the form's values would launch.
-    fn preview(
-        &self,
-        app: &AppState,
-        template: &Template,
-        sent: &Sent,
-    ) -> Result<String, ServiceError> {
+    fn preview(&self, app: &AppState, template: &Template, sent: &Sent) -> Result<String, ServiceError> {
         let ids = sent.ids().ok();
         let rendered = app.service.render(&RenderRequest {
             template: self.entry.name.clone(),
@@ -175,12 +138,7 @@ impl Subject {
         Ok(rendered.to_yaml())
     }
 
-    async fn launch(
-        &self,
-        app: &AppState,
-        caller: &Caller,
-        sent: &Sent,
-    ) -> Result<Launched, Refused> {
+    async fn launch(&self, app: &AppState, caller: &Caller, sent: &Sent) -> Result<Launched, Refused> {
         let template = self.template()?;
         let ids = sent.ids()?;
         let parameters = self.parameters(template, sent);
@@ -196,12 +154,7 @@ impl Subject {
                 app.service.launch(request).await
             }
             Some(intent) => {
-                let change = Rerun {
-                    id: Some(ids.id),
-                    name: ids.name,
-                    parameters,
-                    by: caller.name.clone(),
-                };
+                let change = Rerun { id: Some(ids.id), name: ids.name, parameters, by: caller.name.clone() };
                 app.service.rerun(&intent.id, change).await
             }
         };
@@ -224,11 +177,7 @@ pub(super) async fn show(
     let query = pairs(query.unwrap_or_default().as_bytes())?;
     let example = query.iter().find(|(name, _)| name == "example");
     let subject = Subject::of_template(&app, name)?;
-    Ok(fresh(
-        &caller,
-        &subject,
-        example.map(|(_, name)| name.as_str()),
-    ))
+    Ok(fresh(&caller, &subject, example.map(|(_, name)| name.as_str())))
 }
 
 /// `GET /jobs/{id}/rerun`.
@@ -286,10 +235,7 @@ pub(super) async fn preview_again(
 }
 
 fn fresh(caller: &Caller, subject: &Subject, example: Option<&str>) -> LaunchHtml {
-    let name = subject
-        .again
-        .as_ref()
-        .and_then(|intent| intent.name.as_ref());
+    let name = subject.again.as_ref().and_then(|intent| intent.name.as_ref());
     let sent = Sent {
         token: token(),
         id: String::new(),
@@ -319,10 +265,7 @@ async fn launch_subject(
     }
     let template = subject.template()?;
     let fresh_token = refused.token_is_spent.then(token);
-    let sent = Sent {
-        token: fresh_token.unwrap_or_else(|| sent.token.clone()),
-        ..sent
-    };
+    let sent = Sent { token: fresh_token.unwrap_or_else(|| sent.token.clone()), ..sent };
     let form = sent.form(template.schema(), &refused);
     let page = subject.page(caller, form);
     Ok((refused.status(), page).into_response())
@@ -337,20 +280,14 @@ async fn preview_subject(
     let sent = read(request).await?;
     let template = subject.template()?;
     let (wrong, preview) = match subject.preview(app, template, &sent) {
-        Ok(manifest) => (
-            sent.ids().err().unwrap_or_default(),
-            Preview::Manifest(manifest),
-        ),
+        Ok(manifest) => (sent.ids().err().unwrap_or_default(), Preview::Manifest(manifest)),
         Err(error) => {
             let wrong = refused(error, &sent)?;
             let texts = wrong.texts();
             (wrong, Preview::Wrong(texts))
         }
     };
-    let form = LaunchForm {
-        preview,
-        ..sent.form(template.schema(), &wrong)
-    };
+    let form = LaunchForm { preview, ..sent.form(template.schema(), &wrong) };
     let page = subject.page(caller, form);
     Ok((StatusCode::OK, page).into_response())
 }
@@ -360,10 +297,7 @@ async fn read(request: Request) -> Result<Sent, ApiError> {
     let sent = Sent::read(&pairs(&body)?);
     Ok(match sent.token.parse::<JobId>() {
         Ok(_) => sent,
-        Err(_) => Sent {
-            token: token(),
-            ..sent
-        },
+        Err(_) => Sent { token: token(), ..sent },
     })
 }
 

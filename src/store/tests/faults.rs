@@ -6,10 +6,7 @@ use super::*;
 use crate::store::OpenError;
 
 fn refused(path: &Path) -> String {
-    Store::open(path, Options::default())
-        .map(|_| "it opened")
-        .unwrap_err()
-        .to_string()
+    Store::open(path, Options::default()).map(|_| "it opened").unwrap_err().to_string()
 }
 
 #[test]
@@ -30,9 +27,7 @@ fn a_newer_format_is_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     drop(open(folder.path()));
     let path = folder.path().join("store.json");
-    let newer = fs::read_to_string(&path)
-        .unwrap()
-        .replace("\"format\":1", "\"format\":7,\"more\":true");
+    let newer = fs::read_to_string(&path).unwrap().replace("\"format\":1", "\"format\":7,\"more\":true");
     fs::write(&path, &newer).unwrap();
     let error = refused(folder.path());
     assert!(error.contains("has format 7"), "{error}");
@@ -57,10 +52,7 @@ fn only_its_owner_may_look_into_a_new_folder() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a/b");
     drop(open(&path));
-    assert_eq!(
-        fs::metadata(&path).unwrap().permissions().mode() & 0o777,
-        0o700
-    );
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
 }
 
 #[test]

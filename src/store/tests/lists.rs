@@ -13,18 +13,10 @@ fn a_cursor_stays_put_while_new_jobs_arrive() {
         let new = job(&format!("old-{number}"), number);
         store.submit(recorded(&new)).wait().unwrap();
     }
-    let query = Query {
-        limit: Some(2),
-        ..Query::default()
-    };
+    let query = Query { limit: Some(2), ..Query::default() };
     let first = store.page(&query).unwrap();
     store.submit(recorded(&job("new", 100))).wait().unwrap();
-    let second = store
-        .page(&Query {
-            cursor: first.next,
-            ..query
-        })
-        .unwrap();
+    let second = store.page(&Query { cursor: first.next, ..query }).unwrap();
     let ids: Vec<&str> = second.items.iter().map(|view| view.id.as_str()).collect();
     assert_eq!(ids, ["old-2", "old-1"]);
 }
@@ -39,18 +31,10 @@ fn a_search_for_rare_words_looks_at_so_many_rows_and_can_go_on() {
     let mut rare = job("z", -1);
     rare.intent.name = Some("Rare Words".parse().unwrap());
     store.submit(recorded(&rare)).wait().unwrap();
-    let query = Query {
-        text: Some("rare".to_owned()),
-        ..Query::default()
-    };
+    let query = Query { text: Some("rare".to_owned()), ..Query::default() };
     let first = store.page(&query).unwrap();
     assert!(first.items.is_empty() && first.next.is_some());
-    let second = store
-        .page(&Query {
-            cursor: first.next,
-            ..query
-        })
-        .unwrap();
+    let second = store.page(&Query { cursor: first.next, ..query }).unwrap();
     assert_eq!(second.items[0].id, id("z"));
     assert_eq!(second.next, None);
 }
@@ -97,33 +81,19 @@ async fn retention_forgets_ended_jobs_only() {
     };
     std::thread::scope(|scope| scope.spawn(|| fill(&open(folder.path()))).join().unwrap());
     let retain = async |retention: Retention| {
-        let options = Options {
-            retention,
-            ..Options::default()
-        };
+        let options = Options { retention, ..Options::default() };
         let store = Store::open(folder.path(), options).unwrap();
         let removed = store.retain(at(10)).await.unwrap();
         assert_sound(&store);
         removed
     };
     assert_eq!(retain(Retention::default()).await, 0);
-    let by_age = Retention {
-        max_age: Some(SignedDuration::from_secs(7)),
-        max_jobs: None,
-    };
+    let by_age = Retention { max_age: Some(SignedDuration::from_secs(7)), max_jobs: None };
     assert_eq!(retain(by_age).await, 3, "of j0 to j3, j0 has not ended");
-    let by_count = Retention {
-        max_age: None,
-        max_jobs: Some(4),
-    };
+    let by_count = Retention { max_age: None, max_jobs: Some(4) };
     assert_eq!(retain(by_count).await, 3);
-    let left: Vec<String> = open(folder.path())
-        .page(&Query::default())
-        .unwrap()
-        .items
-        .iter()
-        .map(|view| view.id.to_string())
-        .collect();
+    let left: Vec<String> =
+        open(folder.path()).page(&Query::default()).unwrap().items.iter().map(|view| view.id.to_string()).collect();
     assert_eq!(left, ["j9", "j8", "j7", "j0"]);
 }
 

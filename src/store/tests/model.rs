@@ -11,26 +11,11 @@ use crate::store::{Change, Cursor, LogTail, Query, StoreError};
 
 #[derive(Debug, Clone)]
 enum Step {
-    Insert {
-        job: u8,
-        second: i64,
-        template: u8,
-        size: usize,
-    },
-    Learn {
-        job: u8,
-        fact: u8,
-    },
-    Scrub {
-        job: u8,
-    },
-    KeepLog {
-        job: u8,
-        lines: usize,
-    },
-    Delete {
-        job: u8,
-    },
+    Insert { job: u8, second: i64, template: u8, size: usize },
+    Learn { job: u8, fact: u8 },
+    Scrub { job: u8 },
+    KeepLog { job: u8, lines: usize },
+    Delete { job: u8 },
     Reopen,
 }
 
@@ -81,12 +66,7 @@ fn apply(store: &mut Option<Store>, model: &mut Model, step: Step, folder: &Path
             *store = Some(open(folder));
             return;
         }
-        Step::Insert {
-            job: number,
-            second,
-            template,
-            size,
-        } => {
+        Step::Insert { job: number, second, template, size } => {
             let mut new = job(name(number).as_str(), second);
             new.intent.template = format!("template-{template}");
             new.intent.manifest = json!({"text": noise(size)});
@@ -102,9 +82,7 @@ fn apply(store: &mut Option<Store>, model: &mut Model, step: Step, folder: &Path
             if !model.jobs.contains_key(&name(job)) =>
         {
             let missing = super::job(name(job).as_str(), 0);
-            let error = current()
-                .submit(Change::update(&missing, Vec::new()))
-                .wait();
+            let error = current().submit(Change::update(&missing, Vec::new())).wait();
             assert_eq!(error.unwrap_err(), StoreError::NotFound(name(job)));
             return;
         }
@@ -165,13 +143,8 @@ fn compare(store: &Store, model: &Model) {
         assert_eq!(&store.job_events(id, 0, usize::MAX).unwrap(), events);
         assert_eq!(&store.log(id).unwrap(), log);
     }
-    let mut all: Vec<Event> = model
-        .jobs
-        .values()
-        .flat_map(|(_, events, _)| events)
-        .chain(&model.deletions)
-        .cloned()
-        .collect();
+    let mut all: Vec<Event> =
+        model.jobs.values().flat_map(|(_, events, _)| events).chain(&model.deletions).cloned().collect();
     all.sort_by_key(|event| event.sequence);
     assert_eq!(store.events_after(0, usize::MAX).unwrap(), all);
     assert_eq!(store.last_sequence(), model.sequence);
@@ -180,18 +153,12 @@ fn compare(store: &Store, model: &Model) {
         let expected = jobs.filter(|(job, ..)| job.status.verdict().phase == phase);
         assert_eq!(count, expected.count() as u64, "{phase}");
     }
-    let active: Vec<JobId> = store
-        .active()
-        .unwrap()
-        .iter()
-        .map(|job| job.id().clone())
-        .collect();
+    let active: Vec<JobId> = store.active().unwrap().iter().map(|job| job.id().clone()).collect();
     let expected: Vec<JobId> = model
         .jobs
         .values()
         .filter(|(job, ..)| {
-            !job.status.verdict().phase.is_terminal()
-                || (job.status.object.is_some() && !job.status.object_deleted)
+            !job.status.verdict().phase.is_terminal() || (job.status.object.is_some() && !job.status.object_deleted)
         })
         .map(|(job, ..)| job.id().clone())
         .collect();
@@ -223,16 +190,10 @@ fn compare_lists(store: &Store, model: &Model, query: &Query) {
         .filter(|job| {
             let phase = job.status.verdict().phase;
             (query.phases.is_empty() || query.phases.contains(&phase))
-                && query
-                    .template
-                    .as_ref()
-                    .is_none_or(|it| *it == job.intent.template)
+                && query.template.as_ref().is_none_or(|it| *it == job.intent.template)
                 && query.since.is_none_or(|since| job.intent.created >= since)
                 && query.until.is_none_or(|until| job.intent.created < until)
-                && query
-                    .text
-                    .as_ref()
-                    .is_none_or(|text| job.id().as_str().contains(text))
+                && query.text.as_ref().is_none_or(|text| job.id().as_str().contains(text))
         })
         .map(|job| job.id().to_string())
         .collect();
@@ -251,15 +212,8 @@ fn query() -> impl Strategy<Value = Query> {
     let phases = proptest::sample::subsequence(Phase::ALL.to_vec(), 0..=3);
     let text = proptest::option::of(prop_oneof![Just("job-1"), Just("1"), Just("nothing")]);
     let second = || proptest::option::of((0_i64..20).prop_map(at));
-    (
-        phases,
-        proptest::option::of(0_u8..3),
-        text,
-        second(),
-        second(),
-        1_usize..5,
-    )
-        .prop_map(|(phases, template, text, since, until, limit)| Query {
+    (phases, proptest::option::of(0_u8..3), text, second(), second(), 1_usize..5).prop_map(
+        |(phases, template, text, since, until, limit)| Query {
             phases,
             template: template.map(|number| format!("template-{number}")),
             text: text.map(str::to_owned),
@@ -267,7 +221,8 @@ fn query() -> impl Strategy<Value = Query> {
             until,
             limit: Some(limit),
             cursor: None,
-        })
+        },
+    )
 }
 
 proptest! {

@@ -102,20 +102,11 @@ fn a_broken_export_leaves_an_empty_folder_empty() {
     let cases = [
         (String::new(), "line 1 of the export: there is nothing"),
         ("{}\n".to_owned(), "expected a header with kind"),
-        (
-            text.replacen("\"version\":1", "\"version\":2", 1),
-            "has version 2",
-        ),
+        (text.replacen("\"version\":1", "\"version\":2", 1), "has version 2"),
         (text[..text.len() - 20].to_owned(), "line 20 of the export"),
         (lines[..10].join("\n"), "its header says that there are 19"),
-        (
-            [&lines[..], &lines[1..2]].concat().join("\n"),
-            "is there twice",
-        ),
-        (
-            text.replacen("\"id\":\"j1\"", "\"id\":\"-\"", 1),
-            "line 3 of the export",
-        ),
+        ([&lines[..], &lines[1..2]].concat().join("\n"), "is there twice"),
+        (text.replacen("\"id\":\"j1\"", "\"id\":\"-\"", 1), "line 3 of the export"),
     ];
     for (bytes, expected) in cases {
         let error = read_in(there.path(), bytes.as_bytes()).unwrap_err();
@@ -160,14 +151,8 @@ fn a_check_finds_every_row_that_is_missing_or_out_of_place() {
         .find(|path| path.is_dir())
         .unwrap();
     let backend = Backend::open(&path, 1 << 20).unwrap();
-    let rows: Vec<(sled::IVec, sled::IVec)> = backend
-        .read(|tree| Ok(tree.iter().collect::<Result<_, _>>()?))
-        .unwrap();
-    let check = || {
-        backend
-            .read(|tree| Ok(super::super::check::check(tree, &mut |_| {})))
-            .unwrap()
-    };
+    let rows: Vec<(sled::IVec, sled::IVec)> = backend.read(|tree| Ok(tree.iter().collect::<Result<_, _>>()?)).unwrap();
+    let check = || backend.read(|tree| Ok(super::super::check::check(tree, &mut |_| {}))).unwrap();
     assert_eq!(check().faults, Vec::<String>::new());
     for (key, value) in &rows {
         if key[0] == keys::META {
@@ -177,12 +162,7 @@ fn a_check_finds_every_row_that_is_missing_or_out_of_place() {
         assert_ne!(check().faults, Vec::<String>::new(), "without {key:?}");
         let mut odd = key.to_vec();
         odd.push(b'~');
-        backend
-            .apply([
-                (key.to_vec(), Some(value.to_vec())),
-                (odd.clone(), Some(value.to_vec())),
-            ])
-            .unwrap();
+        backend.apply([(key.to_vec(), Some(value.to_vec())), (odd.clone(), Some(value.to_vec()))]).unwrap();
         assert_ne!(check().faults, Vec::<String>::new(), "with {odd:?}");
         backend.apply([(odd, None)]).unwrap();
     }

@@ -37,21 +37,10 @@ pub(super) fn read(source: &str) -> (Vec<Allow>, Vec<BadAllow>) {
         };
         let line = index + 1;
         let mut complain = |message: String, help: String| {
-            bad.push(BadAllow {
-                message,
-                help,
-                line,
-                column,
-            });
+            bad.push(BadAllow { message, help, line, column });
         };
-        let Some((names, reason)) = comment
-            .strip_prefix("allow(")
-            .and_then(|rest| rest.split_once(')'))
-        else {
-            complain(
-                "this comment is for jobwright, but says nothing it knows".to_owned(),
-                FORM.to_owned(),
-            );
+        let Some((names, reason)) = comment.strip_prefix("allow(").and_then(|rest| rest.split_once(')')) else {
+            complain("this comment is for jobwright, but says nothing it knows".to_owned(), FORM.to_owned());
             continue;
         };
         if reason.trim().is_empty() {
@@ -60,11 +49,7 @@ pub(super) fn read(source: &str) -> (Vec<Allow>, Vec<BadAllow>) {
         }
         for name in names.split(',').map(str::trim) {
             match rules::named(name) {
-                Some(rule) if rule.can_be_allowed => allows.push(Allow {
-                    rule: rule.name,
-                    line,
-                    column,
-                }),
+                Some(rule) if rule.can_be_allowed => allows.push(Allow { rule: rule.name, line, column }),
                 Some(rule) => complain(
                     format!("`{}` cannot be switched off: {}", rule.name, rule.summary),
                     "mend the template".to_owned(),
@@ -88,18 +73,10 @@ fn directive(line: &str) -> Option<(usize, &str)> {
 }
 
 fn known(name: &str) -> String {
-    let allowable = || {
-        RULES
-            .iter()
-            .filter(|rule| rule.can_be_allowed)
-            .map(|rule| rule.name)
-    };
+    let allowable = || RULES.iter().filter(|rule| rule.can_be_allowed).map(|rule| rule.name);
     match crate::template::suggest::nearest(name, allowable()) {
         Some(near) => format!("did you mean `{near}`?"),
-        None => format!(
-            "the rules are {}",
-            allowable().collect::<Vec<_>>().join(", ")
-        ),
+        None => format!("the rules are {}", allowable().collect::<Vec<_>>().join(", ")),
     }
 }
 
@@ -120,10 +97,7 @@ mod tests {
         for (comment, words) in [
             ("# jobwright: allow(ttl)", "gives no reason"),
             ("# jobwright: allow(tttl) because", "no rule `tttl`"),
-            (
-                "# jobwright: allow(invalid) because",
-                "cannot be switched off",
-            ),
+            ("# jobwright: allow(invalid) because", "cannot be switched off"),
             ("# jobwright: ignore ttl", "says nothing it knows"),
         ] {
             let (allows, bad) = read(comment);
@@ -134,9 +108,6 @@ mod tests {
 
     #[test]
     fn other_comments_and_texts_are_left_alone() {
-        assert_eq!(
-            read("x: 'a# jobwright: allow(ttl)'\n# allow(ttl)\n"),
-            (vec![], vec![])
-        );
+        assert_eq!(read("x: 'a# jobwright: allow(ttl)'\n# allow(ttl)\n"), (vec![], vec![]));
     }
 }

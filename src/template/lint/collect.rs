@@ -24,21 +24,8 @@ pub(super) struct Findings<'a> {
 
 impl<'a> Findings<'a> {
     /// None yet, about the template of that name.
-    pub(super) fn new(
-        folder: &'a str,
-        name: &str,
-        source: &'a str,
-        partials: &'a Partials,
-    ) -> Self {
-        Self {
-            folder,
-            own: format!("{name}.yaml"),
-            source,
-            partials,
-            found: BTreeMap::new(),
-            runs: 0,
-            complete: true,
-        }
+    pub(super) fn new(folder: &'a str, name: &str, source: &'a str, partials: &'a Partials) -> Self {
+        Self { folder, own: format!("{name}.yaml"), source, partials, found: BTreeMap::new(), runs: 0, complete: true }
     }
 
     /// The template's text.
@@ -53,19 +40,13 @@ impl<'a> Findings<'a> {
 
     /// Something that loading or rendering found.
     pub(super) fn problem(&mut self, problem: &Problem, example: Option<&str>) {
-        let refused =
-            problem.code == Code::Invalid && problem.message.starts_with("Required value");
+        let refused = problem.code == Code::Invalid && problem.message.starts_with("Required value");
         let policy = problem.path.as_deref() == Some("spec.template.spec.restartPolicy");
         let mut diagnostic = if refused && policy {
-            let message =
-                "a Job needs a `restartPolicy`, and `Always` is not one it can have".to_owned();
+            let message = "a Job needs a `restartPolicy`, and `Always` is not one it can have".to_owned();
             self.diagnostic("restart-policy", message, problem.path.clone())
         } else {
-            self.diagnostic(
-                problem.code.name(),
-                problem.message.clone(),
-                problem.path.clone(),
-            )
+            self.diagnostic(problem.code.name(), problem.message.clone(), problem.path.clone())
         };
         if diagnostic.rule == "restart-policy" {
             diagnostic.help = Some("write `restartPolicy: Never`, or `OnFailure`".to_owned());
@@ -82,12 +63,7 @@ impl<'a> Findings<'a> {
     }
 
     /// A finding in the template, without a place so far.
-    pub(super) fn diagnostic(
-        &self,
-        rule: &'static str,
-        message: String,
-        path: Option<String>,
-    ) -> Diagnostic {
+    pub(super) fn diagnostic(&self, rule: &'static str, message: String, path: Option<String>) -> Diagnostic {
         Diagnostic {
             file: self.name_of(&self.own),
             line: None,
@@ -103,9 +79,7 @@ impl<'a> Findings<'a> {
 
     /// The text of a file of the folder.
     pub(super) fn text_of(&self, file: &str) -> &str {
-        let partial = file
-            .strip_prefix("partials/")
-            .and_then(|name| name.strip_suffix(".yaml"));
+        let partial = file.strip_prefix("partials/").and_then(|name| name.strip_suffix(".yaml"));
         match partial.and_then(|name| self.partials.get(name)) {
             Some(text) => text,
             None => self.source,
@@ -123,18 +97,13 @@ impl<'a> Findings<'a> {
     /// Takes a finding in, with the example that shows it.
     pub(super) fn note(&mut self, mut diagnostic: Diagnostic, example: Option<&str>) {
         let partial = partial_of(&diagnostic.file);
-        if let (Some(partial), Some(path), Some(line)) =
-            (partial, &diagnostic.path, diagnostic.line)
-        {
+        if let (Some(partial), Some(path), Some(line)) = (partial, &diagnostic.path, diagnostic.line) {
             let text = self.text_of(&partial);
             if !matches!(diagnostic.rule, "shell-parameter" | "secret-in-args") {
                 diagnostic.column = place::column_in_partial(text, line, path);
             }
         }
-        self.found
-            .entry(diagnostic)
-            .or_default()
-            .extend(example.map(str::to_owned));
+        self.found.entry(diagnostic).or_default().extend(example.map(str::to_owned));
     }
 
     /// Applies the comments, and names the example where only some show a finding.
@@ -151,11 +120,7 @@ impl<'a> Findings<'a> {
             })
             .collect();
         let sources = self.sources(&diagnostics);
-        Report {
-            templates: 1,
-            diagnostics,
-            sources,
-        }
+        Report { templates: 1, diagnostics, sources }
     }
 
     /// The texts of the files that have findings.
@@ -200,10 +165,7 @@ impl<'a> Findings<'a> {
         });
         self.found = found;
         let complete = self.complete;
-        for idle in allows
-            .iter()
-            .filter(|allow| complete && !used.contains(allow.rule))
-        {
+        for idle in allows.iter().filter(|allow| complete && !used.contains(allow.rule)) {
             let message = format!("nothing here needs `allow({})`", idle.rule);
             let mut diagnostic = self.diagnostic("unused-allow", message, None);
             diagnostic.line = Some(idle.line);
@@ -218,6 +180,5 @@ impl<'a> Findings<'a> {
 
 /// The partial's file within the folder, where a file is a partial.
 fn partial_of(file: &str) -> Option<String> {
-    file.rsplit_once("partials/")
-        .map(|(_, name)| format!("partials/{name}"))
+    file.rsplit_once("partials/").map(|(_, name)| format!("partials/{name}"))
 }

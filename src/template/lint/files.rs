@@ -64,30 +64,16 @@ pub fn lint_paths(paths: &[PathBuf], settings: &Settings) -> Result<Report, Lint
 fn collect(path: &Path, jobs: &mut Vec<Job>) -> Result<(), LintError> {
     let about = std::fs::metadata(path).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => LintError::Missing(path.to_owned()),
-        _ => LintError::Unreadable {
-            path: path.to_owned(),
-            error,
-        },
+        _ => LintError::Unreadable { path: path.to_owned(), error },
     })?;
     if about.is_dir() {
         let names = names(path)?;
-        jobs.extend(names.into_iter().map(|name| Job {
-            folder: path.to_owned(),
-            name,
-        }));
+        jobs.extend(names.into_iter().map(|name| Job { folder: path.to_owned(), name }));
         return Ok(());
     }
-    let name = path
-        .file_name()
-        .and_then(|name| name.to_str())
-        .and_then(|name| name.strip_suffix(".yaml"));
-    let name = name
-        .ok_or_else(|| LintError::NotATemplate(path.to_owned()))?
-        .to_owned();
-    jobs.push(Job {
-        folder: path.parent().unwrap_or(Path::new("")).to_owned(),
-        name,
-    });
+    let name = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_suffix(".yaml"));
+    let name = name.ok_or_else(|| LintError::NotATemplate(path.to_owned()))?.to_owned();
+    jobs.push(Job { folder: path.parent().unwrap_or(Path::new("")).to_owned(), name });
     Ok(())
 }
 
@@ -102,14 +88,9 @@ fn run(jobs: &[Job], partials: &BTreeMap<&Path, Partials>, settings: &Settings) 
             let partials = partials.get(job.folder.as_path()).unwrap_or(&none);
             own.absorb(lint_file(job, partials, settings));
         }
-        whole
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .absorb(own);
+        whole.lock().unwrap_or_else(PoisonError::into_inner).absorb(own);
     };
-    let threads = std::thread::available_parallelism()
-        .map_or(1, usize::from)
-        .min(jobs.len().div_ceil(8));
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(jobs.len().div_ceil(8));
     std::thread::scope(|scope| {
         for _ in 1..threads {
             scope.spawn(work);

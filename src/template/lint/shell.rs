@@ -13,21 +13,13 @@ pub(super) struct Word<'a> {
 
 /// `command` and `args` of a container in the order in which they run.
 pub(super) fn command_line<'a>(container: &'a Value, path: &str) -> Vec<Word<'a>> {
-    ["command", "args"]
-        .iter()
-        .flat_map(|field| words(container.get(*field), &format!("{path}.{field}")))
-        .collect()
+    ["command", "args"].iter().flat_map(|field| words(container.get(*field), &format!("{path}.{field}"))).collect()
 }
 
 /// The commands that probes and lifecycle hooks run.
 pub(super) fn hook_lines<'a>(container: &'a Value, path: &str) -> Vec<Vec<Word<'a>>> {
-    const HOOKS: [&str; 5] = [
-        "livenessProbe",
-        "readinessProbe",
-        "startupProbe",
-        "lifecycle/postStart",
-        "lifecycle/preStop",
-    ];
+    const HOOKS: [&str; 5] =
+        ["livenessProbe", "readinessProbe", "startupProbe", "lifecycle/postStart", "lifecycle/preStop"];
     HOOKS
         .iter()
         .filter_map(|hook| {
@@ -39,19 +31,8 @@ pub(super) fn hook_lines<'a>(container: &'a Value, path: &str) -> Vec<Vec<Word<'
 }
 
 fn words<'a>(list: Option<&'a Value>, path: &str) -> Vec<Word<'a>> {
-    let items = list
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-        .enumerate();
-    items
-        .filter_map(|(i, v)| {
-            Some(Word {
-                text: v.as_str()?,
-                path: format!("{path}[{i}]"),
-            })
-        })
-        .collect()
+    let items = list.and_then(Value::as_array).into_iter().flatten().enumerate();
+    items.filter_map(|(i, v)| Some(Word { text: v.as_str()?, path: format!("{path}[{i}]") })).collect()
 }
 
 /// The script of `sh -c SCRIPT`, behind `env`, `exec` and the like too. What follows the script are its
@@ -61,9 +42,9 @@ pub(super) fn script<'w, 'a>(line: &'w [Word<'a>]) -> Option<&'w Word<'a>> {
         let name = word.text.rsplit('/').next().unwrap_or("");
         SHELLS.contains(&name)
     })?;
-    let flag = line[shell + 1..].iter().position(|word| {
-        word.text.starts_with('-') && !word.text.starts_with("--") && word.text.contains('c')
-    })?;
+    let flag = line[shell + 1..]
+        .iter()
+        .position(|word| word.text.starts_with('-') && !word.text.starts_with("--") && word.text.contains('c'))?;
     line.get(shell + 1 + flag + 1)
 }
 
@@ -80,22 +61,10 @@ mod tests {
 
     #[test]
     fn the_script_is_what_follows_c() {
-        assert_eq!(
-            script_of(&["sh", "-c", "x"], &[]).as_deref(),
-            Some("c.command[2] x")
-        );
-        assert_eq!(
-            script_of(&["/bin/bash", "-euo", "pipefail", "-c"], &["x", "y"]).as_deref(),
-            Some("c.args[0] x")
-        );
-        assert_eq!(
-            script_of(&["/usr/bin/env", "bash", "-lc", "x"], &[]).as_deref(),
-            Some("c.command[3] x")
-        );
-        assert_eq!(
-            script_of(&["busybox", "sh"], &["-c", "x"]).as_deref(),
-            Some("c.args[1] x")
-        );
+        assert_eq!(script_of(&["sh", "-c", "x"], &[]).as_deref(), Some("c.command[2] x"));
+        assert_eq!(script_of(&["/bin/bash", "-euo", "pipefail", "-c"], &["x", "y"]).as_deref(), Some("c.args[0] x"));
+        assert_eq!(script_of(&["/usr/bin/env", "bash", "-lc", "x"], &[]).as_deref(), Some("c.command[3] x"));
+        assert_eq!(script_of(&["busybox", "sh"], &["-c", "x"]).as_deref(), Some("c.args[1] x"));
     }
 
     #[test]

@@ -5,18 +5,11 @@ use std::ops::Range;
 /// The bytes of `source` to underline: the expression, word or text that begins at the column, or
 /// the whole line where the column is not known.
 pub(super) fn span(source: &str, line: usize, column: Option<usize>) -> Range<usize> {
-    let start = source
-        .split_inclusive('\n')
-        .take(line.saturating_sub(1))
-        .map(str::len)
-        .sum::<usize>()
-        .min(source.len());
+    let start =
+        source.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum::<usize>().min(source.len());
     let text = source[start..].lines().next().unwrap_or("");
     let begin = match column {
-        Some(column) => text
-            .char_indices()
-            .nth(column.saturating_sub(1))
-            .map_or(text.len(), |(i, _)| i),
+        Some(column) => text.char_indices().nth(column.saturating_sub(1)).map_or(text.len(), |(i, _)| i),
         None => text.len() - text.trim_start().len(),
     };
     let rest = &text[begin..];
@@ -34,9 +27,7 @@ fn word(rest: &str) -> usize {
     }
     for quote in ['"', '\''] {
         if let Some(inner) = rest.strip_prefix(quote) {
-            return inner
-                .find(quote)
-                .map_or(rest.trim_end().len(), |end| end + 2);
+            return inner.find(quote).map_or(rest.trim_end().len(), |end| end + 2);
         }
     }
     if rest.starts_with("# ") {

@@ -5,31 +5,13 @@ use serde_json::{Map, Value, json};
 use crate::template::{Parameter, Template};
 
 /// Texts that are tried where a pattern is asked for.
-const TEXTS: [&str; 14] = [
-    "example",
-    "a",
-    "A",
-    "1",
-    "a1",
-    "a-1",
-    "1.0.0",
-    "v1.0.0",
-    "01",
-    "10",
-    "aaaaaaaa",
-    "a.b",
-    "a/b",
-    "example.com",
-];
+const TEXTS: [&str; 14] =
+    ["example", "a", "A", "1", "a1", "a-1", "1.0.0", "v1.0.0", "01", "10", "aaaaaaaa", "a.b", "a/b", "example.com"];
 
 /// Parameters that the template's own schema accepts, if such can be made up.
 pub(super) fn parameters(template: &Template) -> Option<Map<String, Value>> {
     let mut values = Map::new();
-    for parameter in template
-        .parameters()
-        .iter()
-        .filter(|p| p.required && p.default.is_none())
-    {
+    for parameter in template.parameters().iter().filter(|p| p.required && p.default.is_none()) {
         values.insert(parameter.name.clone(), value(&parameter.schema, 0));
     }
     if template.check(&values).is_ok() {
@@ -43,17 +25,12 @@ pub(super) fn parameters(template: &Template) -> Option<Map<String, Value>> {
         };
         let own_faults = |values: &Map<String, Value>| match template.check(values) {
             Ok(_) => 0,
-            Err(faults) => faults
-                .iter()
-                .filter(|fault| fault.path == parameter.name)
-                .count(),
+            Err(faults) => faults.iter().filter(|fault| fault.path == parameter.name).count(),
         };
-        let fits = std::iter::once(made)
-            .chain(TEXTS.iter().map(|text| json!(text)))
-            .find(|candidate| {
-                values.insert(parameter.name.clone(), candidate.clone());
-                own_faults(&values) == 0
-            });
+        let fits = std::iter::once(made).chain(TEXTS.iter().map(|text| json!(text))).find(|candidate| {
+            values.insert(parameter.name.clone(), candidate.clone());
+            own_faults(&values) == 0
+        });
         fits?;
     }
     template.check(&values).is_ok().then_some(values)
@@ -70,11 +47,7 @@ fn value(schema: &Value, depth: usize) -> Value {
         return given.clone();
     }
     for list in ["examples", "enum"] {
-        if let Some(first) = schema
-            .get(list)
-            .and_then(Value::as_array)
-            .and_then(|l| l.first())
-        {
+        if let Some(first) = schema.get(list).and_then(Value::as_array).and_then(|l| l.first()) {
             return first.clone();
         }
     }
@@ -92,27 +65,14 @@ fn value(schema: &Value, depth: usize) -> Value {
         "boolean" => json!(false),
         "null" => Value::Null,
         "array" => {
-            let count = schema
-                .get("minItems")
-                .and_then(Value::as_u64)
-                .unwrap_or(0)
-                .min(100);
-            let item = schema
-                .get("items")
-                .map_or(json!("example"), |items| value(items, depth + 1));
+            let count = schema.get("minItems").and_then(Value::as_u64).unwrap_or(0).min(100);
+            let item = schema.get("items").map_or(json!("example"), |items| value(items, depth + 1));
             (0..count).map(|_| item.clone()).collect()
         }
         "object" => {
-            let required = schema
-                .get("required")
-                .and_then(Value::as_array)
-                .into_iter()
-                .flatten();
+            let required = schema.get("required").and_then(Value::as_array).into_iter().flatten();
             let property = |name: &str| {
-                let schema = schema
-                    .get("properties")
-                    .and_then(|p| p.get(name))
-                    .unwrap_or(&Value::Null);
+                let schema = schema.get("properties").and_then(|p| p.get(name)).unwrap_or(&Value::Null);
                 (name.to_owned(), value(schema, depth + 1))
             };
             Value::Object(required.filter_map(Value::as_str).map(property).collect())
@@ -128,11 +88,7 @@ fn number(schema: &Value) -> Value {
     let step = bound("multipleOf").filter(|n| *n > 0).unwrap_or(1);
     let start = least.unwrap_or_else(|| most.map_or(1, |most| most.min(1)));
     let over = start.rem_euclid(step);
-    json!(if over == 0 {
-        start
-    } else {
-        start.saturating_add(step - over)
-    })
+    json!(if over == 0 { start } else { start.saturating_add(step - over) })
 }
 
 fn text(schema: &Value) -> String {
@@ -151,16 +107,8 @@ fn text(schema: &Value) -> String {
         "regex" => "a",
         _ => "example",
     };
-    let length = |name: &str| {
-        schema
-            .get(name)
-            .and_then(Value::as_u64)
-            .and_then(|n| usize::try_from(n).ok())
-    };
-    let mut made: String = made
-        .chars()
-        .take(length("maxLength").unwrap_or(usize::MAX))
-        .collect();
+    let length = |name: &str| schema.get(name).and_then(Value::as_u64).and_then(|n| usize::try_from(n).ok());
+    let mut made: String = made.chars().take(length("maxLength").unwrap_or(usize::MAX)).collect();
     let least = length("minLength").unwrap_or(0).min(10_000);
     while made.chars().count() < least {
         made.push('a');

@@ -48,10 +48,7 @@ impl<'t> Marks<'t> {
         let mut marked = values.clone();
         for parameter in template.parameters() {
             let index = sources.len();
-            sources.push(Source {
-                name: &parameter.name,
-                secret: parameter.secret,
-            });
+            sources.push(Source { name: &parameter.name, secret: parameter.secret });
             if is_choice(&parameter.schema) {
                 continue;
             }
@@ -75,13 +72,8 @@ impl<'t> Marks<'t> {
             .filter_map(|rest| {
                 let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
                 let index: usize = rest[..digits].parse().ok()?;
-                let whole =
-                    rest[digits..].starts_with(&['\'', CLOSE][..].iter().collect::<String>());
-                let found = |name: String, secret| Found {
-                    name,
-                    secret,
-                    quoted: !whole,
-                };
+                let whole = rest[digits..].starts_with(&['\'', CLOSE][..].iter().collect::<String>());
+                let found = |name: String, secret| Found { name, secret, quoted: !whole };
                 Some(match self.sources.get(index) {
                     Some(source) => found(format!("params.{}", source.name), source.secret),
                     None => found("job.name".to_owned(), false),

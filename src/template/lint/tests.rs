@@ -56,11 +56,8 @@ fn the_templates_that_ship_have_no_findings() {
 #[test]
 fn the_bad_templates_break_every_rule() {
     let report = lint(&["tests/lint/bad"]);
-    let unbroken: Vec<&str> = RULES
-        .iter()
-        .map(|rule| rule.name)
-        .filter(|name| !report.diagnostics.iter().any(|d| d.rule == *name))
-        .collect();
+    let unbroken: Vec<&str> =
+        RULES.iter().map(|rule| rule.name).filter(|name| !report.diagnostics.iter().any(|d| d.rule == *name)).collect();
     // A file that cannot be read, a setting that no value fits and a bomb cannot lie in a folder.
     assert_eq!(unbroken, ["unreadable", "setting", "limit"]);
 }
@@ -68,10 +65,7 @@ fn the_bad_templates_break_every_rule() {
 #[test]
 fn a_finding_has_the_level_of_its_rule() {
     for diagnostic in lint(&["tests/lint/bad"]).diagnostics {
-        let rule = RULES
-            .iter()
-            .find(|rule| rule.name == diagnostic.rule)
-            .unwrap();
+        let rule = RULES.iter().find(|rule| rule.name == diagnostic.rule).unwrap();
         assert_eq!(rule.level, diagnostic.level, "{}", diagnostic.rule);
     }
 }
@@ -87,23 +81,14 @@ fn a_secret_is_in_no_finding() {
 #[test]
 fn a_file_named_twice_is_looked_at_once() {
     let report = lint(&["tests/lint/good", "tests/lint/good/tidy.yaml"]);
-    assert_eq!(
-        report.summary(),
-        "checked 1 template: no errors, no warnings"
-    );
+    assert_eq!(report.summary(), "checked 1 template: no errors, no warnings");
 }
 
 #[test]
 fn a_path_that_leads_nowhere_is_an_error_and_not_a_clean_bill() {
     let lint = |path: &str| lint_paths(&[PathBuf::from(path)], &Settings::new());
-    assert!(matches!(
-        lint("tests/lint/none"),
-        Err(LintError::Missing(_))
-    ));
-    assert!(matches!(
-        lint("Cargo.toml"),
-        Err(LintError::NotATemplate(_))
-    ));
+    assert!(matches!(lint("tests/lint/none"), Err(LintError::Missing(_))));
+    assert!(matches!(lint("Cargo.toml"), Err(LintError::NotATemplate(_))));
 }
 
 #[test]
@@ -133,15 +118,8 @@ fn a_setting_that_is_given_is_used_and_a_missing_one_is_made_up() {
 fn rules_have_names_of_their_own_and_are_documented() {
     let docs = include_str!("../../../docs/lint.md");
     for rule in RULES {
-        assert_eq!(
-            RULES.iter().filter(|other| other.name == rule.name).count(),
-            1
-        );
-        assert!(
-            docs.contains(&format!("`{}`", rule.name)),
-            "docs/lint.md does not name {}",
-            rule.name
-        );
+        assert_eq!(RULES.iter().filter(|other| other.name == rule.name).count(), 1);
+        assert!(docs.contains(&format!("`{}`", rule.name)), "docs/lint.md does not name {}", rule.name);
     }
 }
 

@@ -17,11 +17,7 @@ fn job() -> Value {
 }
 
 fn told(manifest: &Value) -> Vec<String> {
-    decode(manifest)
-        .unwrap_err()
-        .iter()
-        .map(ToString::to_string)
-        .collect()
+    decode(manifest).unwrap_err().iter().map(ToString::to_string).collect()
 }
 
 #[test]
@@ -36,8 +32,7 @@ fn everything_that_is_wrong_is_told_at_once() {
     manifest["sepc"] = json!({});
     manifest["spec"]["backoffLimit"] = json!("0");
     manifest["spec"]["template"]["spec"]["containers"][0]["imagePullPolcy"] = json!("Always");
-    manifest["spec"]["template"]["spec"]["containers"][0]["env"] =
-        json!([{"name": "A", "value": 1}]);
+    manifest["spec"]["template"]["spec"]["containers"][0]["env"] = json!([{"name": "A", "value": 1}]);
     let told = told(&manifest);
     for expected in [
         "sepc: Kubernetes knows no such field; did you mean `spec`?",
@@ -45,21 +40,14 @@ fn everything_that_is_wrong_is_told_at_once() {
         "spec.template.spec.containers[0].imagePullPolcy: Kubernetes knows no such field; did you mean `imagePullPolicy`?",
         "spec.template.spec.containers[0].env[0].value: expected a text, found a number",
     ] {
-        assert!(
-            told.iter().any(|it| it == expected),
-            "{expected} is not in {told:#?}"
-        );
+        assert!(told.iter().any(|it| it == expected), "{expected} is not in {told:#?}");
     }
     assert_eq!(told.len(), 4, "{told:#?}");
 }
 
 #[test]
 fn only_a_job_is_a_job() {
-    for (field, value) in [
-        ("kind", json!("CronJob")),
-        ("apiVersion", json!("v1")),
-        ("kind", json!(1)),
-    ] {
+    for (field, value) in [("kind", json!("CronJob")), ("apiVersion", json!("v1")), ("kind", json!(1))] {
         let mut manifest = job();
         manifest[field] = value;
         assert!(told(&manifest)[0].starts_with(&format!("{field}: must be ")));

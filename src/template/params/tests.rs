@@ -23,11 +23,7 @@ fn one(of: Value, given: Value) -> Result<Option<Value>, Vec<String>> {
 fn strings_become_what_the_schema_names() {
     for (of, given, value) in [
         (json!({"type": "integer"}), "+5", json!(5)),
-        (
-            json!({"type": "integer"}),
-            "18446744073709551615",
-            json!(u64::MAX),
-        ),
+        (json!({"type": "integer"}), "18446744073709551615", json!(u64::MAX)),
         (json!({"type": "number"}), "2.50", json!(2.5)),
         (json!({"type": "number"}), "-1e3", json!(-1000.0)),
         (json!({"type": "boolean"}), "true", json!(true)),
@@ -36,28 +32,12 @@ fn strings_become_what_the_schema_names() {
         (json!({"enum": [1, "a"]}), "1", json!(1)),
         (json!({"enum": [1, "1"]}), "1", json!("1")),
         (json!({"type": "array"}), "a\n\nb", json!(["a", "b"])),
-        (
-            json!({"type": "array", "items": {"type": "integer"}}),
-            "1\n2",
-            json!([1, 2]),
-        ),
-        (
-            json!({"type": "array", "items": {"type": "integer"}}),
-            "[\"1\", 2]",
-            json!([1, 2]),
-        ),
-        (
-            json!({"type": "object", "properties": {"n": {"type": "integer"}}}),
-            "{\"n\": \"3\"}",
-            json!({"n": 3}),
-        ),
+        (json!({"type": "array", "items": {"type": "integer"}}), "1\n2", json!([1, 2])),
+        (json!({"type": "array", "items": {"type": "integer"}}), "[\"1\", 2]", json!([1, 2])),
+        (json!({"type": "object", "properties": {"n": {"type": "integer"}}}), "{\"n\": \"3\"}", json!({"n": 3})),
         (json!({"type": "string"}), "true", json!("true")),
     ] {
-        assert_eq!(
-            one(of.clone(), json!(given)),
-            Ok(Some(value)),
-            "{of} from {given:?}"
-        );
+        assert_eq!(one(of.clone(), json!(given)), Ok(Some(value)), "{of} from {given:?}");
     }
 }
 
@@ -77,24 +57,15 @@ fn a_string_that_is_not_of_the_type_is_refused_as_it_is() {
         ("object", "[]"),
     ] {
         let faults = one(json!({"type": of}), json!(given)).unwrap_err();
-        assert!(
-            faults[0].contains("must be") && faults[0].contains(given),
-            "{of}: {faults:?}"
-        );
+        assert!(faults[0].contains("must be") && faults[0].contains(given), "{of}: {faults:?}");
     }
 }
 
 #[test]
 fn a_whole_fraction_is_an_integer_and_null_is_not_given() {
-    assert_eq!(
-        one(json!({"type": "integer"}), json!(5.0)),
-        Ok(Some(json!(5)))
-    );
+    assert_eq!(one(json!({"type": "integer"}), json!(5.0)), Ok(Some(json!(5))));
     assert_eq!(one(json!({"type": "string"}), json!(null)), Ok(None));
-    assert_eq!(
-        one(json!({"type": "string", "default": "d"}), json!(null)),
-        Ok(Some(json!("d")))
-    );
+    assert_eq!(one(json!({"type": "string", "default": "d"}), json!(null)), Ok(Some(json!("d"))));
 }
 
 #[test]
@@ -107,19 +78,13 @@ fn defaults_reach_into_objects_that_are_given() {
 fn what_no_limit_lets_through_is_refused_by_its_name() {
     let deep = (0..100).fold(json!(1), |inner, _| json!([inner]));
     for (given, limit) in [
-        (
-            json!("x".repeat(Limit::ParameterSize.max() + 1)),
-            "parameter-size",
-        ),
+        (json!("x".repeat(Limit::ParameterSize.max() + 1)), "parameter-size"),
         (json!(vec![0; 1_000_000]), "list-items"),
         (deep, "nesting-depth"),
         (json!(1e300), "number-range"),
     ] {
         let faults = one(json!({}), given).unwrap_err();
-        assert!(
-            faults[0].contains(&format!("limit `{limit}`")),
-            "{faults:?}"
-        );
+        assert!(faults[0].contains(&format!("limit `{limit}`")), "{faults:?}");
     }
     assert!(one(json!({}), json!({"a": "\0"})).unwrap_err()[0].contains("NUL"));
 }

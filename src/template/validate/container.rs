@@ -34,12 +34,7 @@ pub(super) fn validate_all(spec: &Node<'_>, pod: &PodFacts<'_>, out: &mut Findin
             probe::validate_lifecycle(&container.get("lifecycle"), pod.grace_seconds, out);
             probe::validate_probes(&container, out);
         } else {
-            for field in [
-                "lifecycle",
-                "livenessProbe",
-                "readinessProbe",
-                "startupProbe",
-            ] {
+            for field in ["lifecycle", "livenessProbe", "readinessProbe", "startupProbe"] {
                 if container.get(field).is_present() {
                     out.forbidden(&container.get(field), NOT_FOR_INIT);
                 }
@@ -61,10 +56,7 @@ fn validate_common(container: &Node<'_>, pod: &PodFacts<'_>, out: &mut Findings)
         out.all_invalid(&name, name.str(), names::dns_label(name.str()));
     }
     out.non_empty(&container.get("image"));
-    out.one_of(
-        &container.get("terminationMessagePolicy"),
-        &["File", "FallbackToLogsOnError"],
-    );
+    out.one_of(&container.get("terminationMessagePolicy"), &["File", "FallbackToLogsOnError"]);
     validate_ports(&container.get("ports"), out);
     env::validate_env(&container.get("env"), out);
     env::validate_env_from(&container.get("envFrom"), out);
@@ -74,10 +66,7 @@ fn validate_common(container: &Node<'_>, pod: &PodFacts<'_>, out: &mut Findings)
     if !pod.host_users && !devices.list().is_empty() {
         out.forbidden(&devices, "when `hostUsers` is false");
     }
-    out.one_of(
-        &container.get("imagePullPolicy"),
-        &["Always", "IfNotPresent", "Never"],
-    );
+    out.one_of(&container.get("imagePullPolicy"), &["Always", "IfNotPresent", "Never"]);
     resources::validate_requirements(&container.get("resources"), &pod.claims, out);
     validate_resize_policy(&container.get("resizePolicy"), pod, out);
     security::validate_context(&container.get("securityContext"), pod.host_users, out);
@@ -123,12 +112,7 @@ fn unique_host_ports(container: &Node<'_>, seen: &mut BTreeSet<String>, out: &mu
         let Some(number) = host.int().filter(|n| *n != 0) else {
             continue;
         };
-        let protocol = port
-            .get("protocol")
-            .text()
-            .filter(|p| !p.is_empty())
-            .unwrap_or("TCP")
-            .to_owned();
+        let protocol = port.get("protocol").text().filter(|p| !p.is_empty()).unwrap_or("TCP").to_owned();
         let key = format!("{protocol}/{}/{number}", port.get("hostIP").str());
         if !seen.contains(&key) {
             seen.insert(key);

@@ -21,21 +21,13 @@ pub(super) fn validate_dns_config(spec: &Node<'_>, out: &mut Findings) {
         }
     }
     if servers.list().len() > MAX_NAMESERVERS {
-        out.invalid_json(
-            &servers,
-            servers.value(),
-            "must not have more than 3 nameservers",
-        );
+        out.invalid_json(&servers, servers.value(), "must not have more than 3 nameservers");
     }
     for server in servers.items().filter(|s| !names::is_ip(s.str())) {
         out.invalid(&server, server.str(), BAD_IP);
     }
     validate_searches(&config.get("searches"), out);
-    for option in config
-        .get("options")
-        .items()
-        .filter(|o| o.get("name").str().is_empty())
-    {
+    for option in config.get("options").items().filter(|o| o.get("name").str().is_empty()) {
         out.required(&option, "must not be empty");
     }
 }
@@ -43,16 +35,11 @@ pub(super) fn validate_dns_config(spec: &Node<'_>, out: &mut Findings) {
 fn validate_searches(searches: &Node<'_>, out: &mut Findings) {
     let count = searches.list().len();
     if count > MAX_SEARCHES {
-        out.invalid_json(
-            searches,
-            searches.value(),
-            "must not have more than 32 search paths",
-        );
+        out.invalid_json(searches, searches.value(), "must not have more than 32 search paths");
     }
     let length = searches.items().map(|s| s.str().len()).sum::<usize>() + count.saturating_sub(1);
     if length > MAX_SEARCH_CHARS {
-        let detail =
-            "must not have more than 2048 characters (including spaces) in the search list";
+        let detail = "must not have more than 2048 characters (including spaces) in the search list";
         out.invalid_json(searches, searches.value(), detail);
     }
     for search in searches.items().filter(|s| s.str() != ".") {

@@ -16,13 +16,8 @@ const ENV_FIELDS: [&str; 9] = [
     "status.podIPs",
 ];
 /// The fields that a volume may show.
-pub(super) const VOLUME_FIELDS: [&str; 5] = [
-    "metadata.annotations",
-    "metadata.labels",
-    "metadata.name",
-    "metadata.namespace",
-    "metadata.uid",
-];
+pub(super) const VOLUME_FIELDS: [&str; 5] =
+    ["metadata.annotations", "metadata.labels", "metadata.name", "metadata.namespace", "metadata.uid"];
 /// Every field that has a name in the downward API at all.
 const KNOWN_FIELDS: [&str; 15] = [
     "metadata.annotations",
@@ -49,9 +44,7 @@ const RESOURCES: [&str; 6] = [
     "requests.ephemeral-storage",
     "requests.memory",
 ];
-const SIZES: [&str; 13] = [
-    "1", "1k", "1M", "1G", "1T", "1P", "1E", "1Ki", "1Mi", "1Gi", "1Ti", "1Pi", "1Ei",
-];
+const SIZES: [&str; 13] = ["1", "1k", "1M", "1G", "1T", "1P", "1E", "1Ki", "1Mi", "1Gi", "1Ti", "1Pi", "1Ei"];
 
 pub(super) fn validate_env(vars: &Node<'_>, out: &mut Findings) {
     for var in vars.items() {
@@ -86,16 +79,8 @@ fn validate_value_from(from: &Node<'_>, has_value: bool, out: &mut Findings) {
         }
     }
     // A kind that is younger than these rules is for the server to judge.
-    let known = [
-        "fieldRef",
-        "resourceFieldRef",
-        "configMapKeyRef",
-        "secretKeyRef",
-    ];
-    if from
-        .entries()
-        .any(|(key, value)| value.is_present() && !known.contains(&key))
-    {
+    let known = ["fieldRef", "resourceFieldRef", "configMapKeyRef", "secretKeyRef"];
+    if from.entries().any(|(key, value)| value.is_present() && !known.contains(&key)) {
         return;
     }
     if sources == 0 {
@@ -104,11 +89,7 @@ fn validate_value_from(from: &Node<'_>, has_value: bool, out: &mut Findings) {
     } else if has_value {
         out.invalid(from, "", "may not be specified when `value` is not empty");
     } else if sources > 1 {
-        out.invalid(
-            from,
-            "",
-            "may not have more than one field specified at a time",
-        );
+        out.invalid(from, "", "may not have more than one field specified at a time");
     }
 }
 
@@ -131,27 +112,18 @@ pub(super) fn validate_field_ref(field: &Node<'_>, allowed: &[&str], out: &mut F
     }
     let version = field.get("apiVersion");
     if !matches!(version.str(), "" | "v1") {
-        let detail = format!(
-            "error converting fieldPath: unsupported pod version: {}",
-            version.str()
-        );
+        let detail = format!("error converting fieldPath: unsupported pod version: {}", version.str());
         return out.invalid(&path, wanted, &detail);
     }
-    let subscript = wanted
-        .strip_suffix("']")
-        .and_then(|rest| rest.split_once("['"));
+    let subscript = wanted.strip_suffix("']").and_then(|rest| rest.split_once("['"));
     if let Some((map, key)) = subscript.filter(|(map, _)| !map.is_empty()) {
         match map {
-            "metadata.annotations" => out.all_invalid(
-                field,
-                &key.to_lowercase(),
-                names::qualified_name(&key.to_lowercase()),
-            ),
+            "metadata.annotations" => {
+                out.all_invalid(field, &key.to_lowercase(), names::qualified_name(&key.to_lowercase()))
+            }
             "metadata.labels" => out.all_invalid(field, key, names::qualified_name(key)),
             _ => {
-                let detail = format!(
-                    "error converting fieldPath: field label does not support subscript: {wanted}"
-                );
+                let detail = format!("error converting fieldPath: field label does not support subscript: {wanted}");
                 out.invalid(&path, wanted, &detail);
             }
         }
@@ -162,11 +134,7 @@ pub(super) fn validate_field_ref(field: &Node<'_>, allowed: &[&str], out: &mut F
         return out.invalid(&path, wanted, &detail);
     }
     // `spec.host` is the old name of `spec.nodeName`.
-    let wanted = if wanted == "spec.host" {
-        "spec.nodeName"
-    } else {
-        wanted
-    };
+    let wanted = if wanted == "spec.host" { "spec.nodeName" } else { wanted };
     if !allowed.contains(&wanted) {
         out.unsupported(&path, wanted, allowed);
     }
@@ -177,8 +145,7 @@ pub(super) fn validate_resource_ref(reference: &Node<'_>, in_volume: bool, out: 
     let container = reference.get("containerName");
     let resource = reference.get("resource");
     let wanted = resource.str();
-    let hugepages =
-        wanted.starts_with("limits.hugepages-") || wanted.starts_with("requests.hugepages-");
+    let hugepages = wanted.starts_with("limits.hugepages-") || wanted.starts_with("requests.hugepages-");
     if in_volume && container.str().is_empty() {
         out.required(&container, "");
     } else if wanted.is_empty() {
@@ -197,18 +164,12 @@ pub(super) fn validate_resource_ref(reference: &Node<'_>, in_volume: bool, out: 
     let (allowed, what): (&[&str], &str) = match wanted {
         "limits.cpu" | "requests.cpu" => (&["1m", "1"], "cpu"),
         "limits.memory" | "requests.memory" => (&SIZES, "memory"),
-        "limits.ephemeral-storage" | "requests.ephemeral-storage" => {
-            (&SIZES, "local ephemeral storage")
-        }
+        "limits.ephemeral-storage" | "requests.ephemeral-storage" => (&SIZES, "local ephemeral storage"),
         _ if hugepages => (&SIZES, "hugepages"),
         _ => return,
     };
     if !allowed.contains(&quantity.to_string().as_str()) {
-        let list = if what == "cpu" {
-            "1m and 1".to_owned()
-        } else {
-            SIZES.join(", ")
-        };
+        let list = if what == "cpu" { "1m and 1".to_owned() } else { SIZES.join(", ") };
         let detail = format!("only divisor's values {list} are supported with the {what} resource");
         out.invalid(&divisor, wanted, &detail);
     }
@@ -233,17 +194,9 @@ pub(super) fn validate_env_from(list: &Node<'_>, out: &mut Findings) {
         }
         // The server reports these at the list.
         if sources == 0 {
-            out.invalid(
-                list,
-                "",
-                "must specify one of: `configMapRef` or `secretRef`",
-            );
+            out.invalid(list, "", "must specify one of: `configMapRef` or `secretRef`");
         } else if sources > 1 {
-            out.invalid(
-                list,
-                "",
-                "may not have more than one field specified at a time",
-            );
+            out.invalid(list, "", "may not have more than one field specified at a time");
         }
     }
 }

@@ -31,44 +31,25 @@ pub(super) struct Node<'a> {
 
 impl<'a> Node<'a> {
     pub(super) fn root(value: &'a Value) -> Self {
-        Node {
-            value: Some(value),
-            parent: None,
-            step: Step::Root,
-        }
+        Node { value: Some(value), parent: None, step: Step::Root }
     }
 
     /// The field `name` of this object.
     pub(super) fn get(&'a self, name: &'a str) -> Node<'a> {
-        let value = self
-            .value
-            .and_then(|v| v.get(name))
-            .filter(|v| !v.is_null());
-        Node {
-            value,
-            parent: Some(self),
-            step: Step::Name(name),
-        }
+        let value = self.value.and_then(|v| v.get(name)).filter(|v| !v.is_null());
+        Node { value, parent: Some(self), step: Step::Name(name) }
     }
 
     /// A field that exists only as a path: the API server reports some faults at paths that are not
     /// those of the manifest.
     pub(super) fn named(&'a self, name: &'a str) -> Node<'a> {
-        Node {
-            value: None,
-            parent: Some(self),
-            step: Step::Name(name),
-        }
+        Node { value: None, parent: Some(self), step: Step::Name(name) }
     }
 
     /// The entry `key` of this map, with the path `map[key]`.
     pub(super) fn key(&'a self, key: &'a str) -> Node<'a> {
         let value = self.value.and_then(|v| v.get(key)).filter(|v| !v.is_null());
-        Node {
-            value,
-            parent: Some(self),
-            step: Step::Key(key),
-        }
+        Node { value, parent: Some(self), step: Step::Key(key) }
     }
 
     /// The items of this list; none when it is absent or no list.
@@ -82,21 +63,10 @@ impl<'a> Node<'a> {
 
     /// The entries of this map; none when it is absent or no map.
     pub(super) fn entries(&'a self) -> impl Iterator<Item = (&'a str, Node<'a>)> {
-        self.value
-            .and_then(Value::as_object)
-            .into_iter()
-            .flatten()
-            .map(|(k, v)| {
-                let value = Some(v).filter(|v| !v.is_null());
-                (
-                    k.as_str(),
-                    Node {
-                        value,
-                        parent: Some(self),
-                        step: Step::Key(k),
-                    },
-                )
-            })
+        self.value.and_then(Value::as_object).into_iter().flatten().map(|(k, v)| {
+            let value = Some(v).filter(|v| !v.is_null());
+            (k.as_str(), Node { value, parent: Some(self), step: Step::Key(k) })
+        })
     }
 
     /// Whether this map has an entry `key`, be it `null`.
@@ -109,9 +79,7 @@ impl<'a> Node<'a> {
     }
 
     pub(super) fn list(&self) -> &'a [Value] {
-        self.value
-            .and_then(Value::as_array)
-            .map_or(&[], Vec::as_slice)
+        self.value.and_then(Value::as_array).map_or(&[], Vec::as_slice)
     }
 
     pub(super) fn is_present(&self) -> bool {
@@ -202,17 +170,11 @@ impl Findings {
 
     fn push(&mut self, at: &Node<'_>, kind: &str, value: Option<&str>, detail: &str) {
         let mut message = kind.to_owned();
-        for part in value
-            .into_iter()
-            .chain(Some(detail).filter(|d| !d.is_empty()))
-        {
+        for part in value.into_iter().chain(Some(detail).filter(|d| !d.is_empty())) {
             message.push_str(": ");
             message.push_str(part);
         }
-        self.0.push(Finding {
-            path: at.path(),
-            message,
-        });
+        self.0.push(Finding { path: at.path(), message });
     }
 
     pub(super) fn required(&mut self, at: &Node<'_>, detail: &str) {
@@ -263,21 +225,11 @@ impl Findings {
     }
 
     pub(super) fn too_many(&mut self, at: &Node<'_>, count: usize, most: usize) {
-        self.push(
-            at,
-            "Too many",
-            Some(&count.to_string()),
-            &format!("must have at most {most} items"),
-        );
+        self.push(at, "Too many", Some(&count.to_string()), &format!("must have at most {most} items"));
     }
 
     pub(super) fn too_long(&mut self, at: &Node<'_>, most: usize) {
-        self.push(
-            at,
-            "Too long",
-            None,
-            &format!("may not be more than {most} bytes"),
-        );
+        self.push(at, "Too long", None, &format!("may not be more than {most} bytes"));
     }
 
     /// One finding for every message of a grammar check.
@@ -296,10 +248,7 @@ impl Findings {
 
     /// A string, when it is there and not empty, must be one of `supported`.
     pub(super) fn one_of(&mut self, at: &Node<'_>, supported: &[&str]) {
-        if let Some(value) = at
-            .text()
-            .filter(|v| !v.is_empty() && !supported.contains(v))
-        {
+        if let Some(value) = at.text().filter(|v| !v.is_empty() && !supported.contains(v)) {
             self.unsupported(at, value, supported);
         }
     }

@@ -31,11 +31,7 @@ impl JobFacts {
         JobFacts {
             indexed: spec.get("completionMode").str() == "Indexed",
             // Without either the server runs one pod once.
-            completions: if parallelism.is_none() {
-                completions.or(Some(1))
-            } else {
-                completions
-            },
+            completions: if parallelism.is_none() { completions.or(Some(1)) } else { completions },
             parallelism: parallelism.unwrap_or(1),
             backoff_limit_per_index: spec.get("backoffLimitPerIndex").is_present(),
             pod_failure_policy: spec.get("podFailurePolicy").is_present(),
@@ -75,20 +71,13 @@ fn validate_generated_selector(spec: &Node<'_>, name: &str, out: &mut Findings) 
         let label = labels.key(key);
         // A label of `null` is there, and empty.
         if labels.has(key) && label.str() != expected {
-            let said = if expected == UID {
-                "the UID that the Job is given"
-            } else {
-                expected
-            };
+            let said = if expected == UID { "the UID that the Job is given" } else { expected };
             out.invalid_json(&label, labels.value(), &format!("must be '{said}'"));
         }
     }
     let selector = spec.get("selector");
     if selector.is_present() {
-        let expected = own
-            .iter()
-            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
-            .collect();
+        let expected = own.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
         if meta::selects(&selector, &expected) == Some(false) {
             out.invalid_json(&selector, selector.value(), "`selector` not auto-generated");
         }
@@ -108,10 +97,7 @@ fn validate_spec(spec: &Node<'_>, facts: &JobFacts, name: &str, out: &mut Findin
         out.non_negative(&spec.get(field));
     }
     if spec.get("maxFailedIndexes").is_present() && !facts.backoff_limit_per_index {
-        out.required(
-            &spec.get("backoffLimitPerIndex"),
-            "when maxFailedIndexes is specified",
-        );
+        out.required(&spec.get("backoffLimitPerIndex"), "when maxFailedIndexes is specified");
     }
     validate_managed_by(&spec.get("managedBy"), out);
     let mode = spec.get("completionMode");
@@ -145,11 +131,7 @@ fn validate_managed_by(managed_by: &Node<'_>, out: &mut Findings) {
     if value.is_empty() {
         out.required(managed_by, "");
     } else if !names::is_domain_prefixed_path(value) {
-        out.invalid(
-            managed_by,
-            value,
-            "must be a domain-prefixed path (such as \"acme.io/foo\")",
-        );
+        out.invalid(managed_by, value, "must be a domain-prefixed path (such as \"acme.io/foo\")");
     }
     if value.len() > MANAGED_BY_LIMIT {
         out.too_long(managed_by, MANAGED_BY_LIMIT);
@@ -170,11 +152,7 @@ fn validate_indexed(spec: &Node<'_>, facts: &JobFacts, out: &mut Findings) {
     if let (Some(failed), Some(completions)) = (failed, facts.completions)
         && failed > completions
     {
-        out.invalid_shown(
-            &max_failed,
-            failed,
-            "must be less than or equal to completions",
-        );
+        out.invalid_shown(&max_failed, failed, "must be less than or equal to completions");
     }
     if let Some(failed) = failed.filter(|n| *n > MAX_FAILED_INDEXES) {
         out.invalid_shown(&max_failed, failed, "must be less than or equal to 100000");
@@ -182,10 +160,7 @@ fn validate_indexed(spec: &Node<'_>, facts: &JobFacts, out: &mut Findings) {
     if facts.completions.is_some_and(|n| n > MANY_COMPLETIONS) && facts.backoff_limit_per_index {
         let detail = "must be less than or equal to 10000 when completions are above 100000 and used with backoff limit per index";
         if failed.is_none() {
-            out.required(
-                &max_failed,
-                "must be specified when completions is above 100000",
-            );
+            out.required(&max_failed, "must be specified when completions is above 100000");
         }
         if facts.parallelism > PARALLELISM_OF_MANY {
             out.invalid_shown(&parallelism, facts.parallelism, detail);
@@ -224,8 +199,7 @@ fn validate_selector(spec: &Node<'_>, template: &Node<'_>, name: &str, out: &mut
     let mut matches = true;
     if !manual {
         for (key, value) in generated_labels(name) {
-            have.entry(key.to_owned())
-                .or_insert_with(|| value.to_owned());
+            have.entry(key.to_owned()).or_insert_with(|| value.to_owned());
         }
         // The server adds the UID to whatever selector there is.
         matches = have.get(CONTROLLER_UID).is_some_and(|uid| uid == UID);
@@ -234,11 +208,7 @@ fn validate_selector(spec: &Node<'_>, template: &Node<'_>, name: &str, out: &mut
         matches &= meta::selects(&selector, &have) != Some(false);
     }
     if !matches {
-        out.invalid_json(
-            &labels,
-            labels.value(),
-            "`selector` does not match template `labels`",
-        );
+        out.invalid_json(&labels, labels.value(), "`selector` does not match template `labels`");
     }
 }
 
@@ -246,10 +216,5 @@ const CONTROLLER_UID: &str = "batch.kubernetes.io/controller-uid";
 
 /// The labels that the server gives the pods of the Job of that name.
 fn generated_labels(name: &str) -> [(&'static str, &str); 4] {
-    [
-        ("controller-uid", UID),
-        ("job-name", name),
-        (CONTROLLER_UID, UID),
-        ("batch.kubernetes.io/job-name", name),
-    ]
+    [("controller-uid", UID), ("job-name", name), (CONTROLLER_UID, UID), ("batch.kubernetes.io/job-name", name)]
 }

@@ -22,9 +22,7 @@ pub(super) fn effective_name(meta: &Node<'_>) -> String {
     match generate.str() {
         "" => String::new(),
         stem => {
-            let end = (0..=stem.len().min(GENERATE_NAME_LIMIT))
-                .rev()
-                .find(|i| stem.is_char_boundary(*i));
+            let end = (0..=stem.len().min(GENERATE_NAME_LIMIT)).rev().find(|i| stem.is_char_boundary(*i));
             format!("{}xxxxx", &stem[..end.unwrap_or(0)])
         }
     }
@@ -34,11 +32,7 @@ pub(super) fn effective_name(meta: &Node<'_>) -> String {
 pub(super) fn validate_object_meta(meta: &Node<'_>, out: &mut Findings) {
     let generate = meta.get("generateName");
     if !generate.str().is_empty() {
-        out.all_invalid(
-            &generate,
-            generate.str(),
-            names::generate_name(generate.str()),
-        );
+        out.all_invalid(&generate, generate.str(), names::generate_name(generate.str()));
     }
     let name = meta.get("name");
     let effective = effective_name(meta);
@@ -49,11 +43,7 @@ pub(super) fn validate_object_meta(meta: &Node<'_>, out: &mut Findings) {
     }
     let namespace = meta.get("namespace");
     if !namespace.str().is_empty() {
-        out.all_invalid(
-            &namespace,
-            namespace.str(),
-            names::dns_label(namespace.str()),
-        );
+        out.all_invalid(&namespace, namespace.str(), names::dns_label(namespace.str()));
     }
     out.non_negative(&meta.get("generation"));
     validate_labels(&meta.get("labels"), out);
@@ -68,11 +58,7 @@ fn validate_owners(owners: &Node<'_>, out: &mut Findings) {
         let version = owner.get("apiVersion");
         let version = version.str().rsplit('/').next().unwrap_or("");
         if version.is_empty() {
-            out.invalid(
-                &owners.named("apiVersion"),
-                version,
-                "version must not be empty",
-            );
+            out.invalid(&owners.named("apiVersion"), version, "version must not be empty");
         }
         for field in ["kind", "name", "uid"] {
             if owner.get(field).str().is_empty() {
@@ -143,16 +129,10 @@ pub(super) fn validate_selector(selector: &Node<'_>, out: &mut Findings) {
         let values = expression.get("values");
         match operator.str() {
             "In" | "NotIn" if values.list().is_empty() => {
-                out.required(
-                    &values,
-                    "must be specified when `operator` is 'In' or 'NotIn'",
-                );
+                out.required(&values, "must be specified when `operator` is 'In' or 'NotIn'");
             }
             "Exists" | "DoesNotExist" if !values.list().is_empty() => {
-                out.forbidden(
-                    &values,
-                    "may not be specified when `operator` is 'Exists' or 'DoesNotExist'",
-                );
+                out.forbidden(&values, "may not be specified when `operator` is 'Exists' or 'DoesNotExist'");
             }
             "In" | "NotIn" | "Exists" | "DoesNotExist" => {}
             other => out.invalid(&operator, other, "not a valid selector operator"),
@@ -181,8 +161,7 @@ pub(super) fn selects(selector: &Node<'_>, labels: &BTreeMap<String, String>) ->
         .all(|(key, value)| labels.get(key).is_some_and(|have| have == value.str()));
     let expressed = selector.get("matchExpressions").items().all(|expression| {
         let have = labels.get(expression.get("key").str());
-        let listed =
-            have.is_some_and(|have| expression.get("values").items().any(|v| v.str() == have));
+        let listed = have.is_some_and(|have| expression.get("values").items().any(|v| v.str() == have));
         match expression.get("operator").str() {
             "In" => listed,
             "NotIn" => !listed,
@@ -195,8 +174,5 @@ pub(super) fn selects(selector: &Node<'_>, labels: &BTreeMap<String, String>) ->
 
 /// The entries of a label map.
 pub(super) fn label_map(labels: &Node<'_>) -> BTreeMap<String, String> {
-    labels
-        .entries()
-        .map(|(key, value)| (key.to_owned(), value.str().to_owned()))
-        .collect()
+    labels.entries().map(|(key, value)| (key.to_owned(), value.str().to_owned())).collect()
 }

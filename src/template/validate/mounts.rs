@@ -7,9 +7,7 @@ use super::pod::PodFacts;
 
 /// Name and path of every item of `volumeMounts` or `volumeDevices`.
 fn pairs(list: &Node<'_>, path: &str) -> Vec<(String, String)> {
-    list.items()
-        .map(|i| (i.get("name").str().to_owned(), i.get(path).str().to_owned()))
-        .collect()
+    list.items().map(|i| (i.get("name").str().to_owned(), i.get(path).str().to_owned())).collect()
 }
 
 /// The server reports faults of a sub path and the like at the list, without the item's index.
@@ -32,11 +30,7 @@ pub(super) fn validate_mounts(container: &Node<'_>, pod: &PodFacts<'_>, out: &mu
             out.invalid(&name, name.str(), "must not already exist in volumeDevices");
         }
         if devices.iter().any(|(_, device)| device == path.str()) {
-            out.invalid(
-                &path,
-                path.str(),
-                "must not already exist as a path in volumeDevices",
-            );
+            out.invalid(&path, path.str(), "must not already exist as a path in volumeDevices");
         }
         let sub_path = mount.get("subPath").str().to_owned();
         let sub_path_expr = mount.get("subPathExpr");
@@ -54,12 +48,7 @@ pub(super) fn validate_mounts(container: &Node<'_>, pod: &PodFacts<'_>, out: &mu
     }
 }
 
-fn validate_propagation(
-    container: &Node<'_>,
-    mounts: &Node<'_>,
-    mount: &Node<'_>,
-    out: &mut Findings,
-) {
+fn validate_propagation(container: &Node<'_>, mounts: &Node<'_>, mount: &Node<'_>, out: &mut Findings) {
     let at = mounts.named("mountPropagation");
     let propagation = mount.get("mountPropagation");
     let kinds = ["Bidirectional", "HostToContainer", "None"];
@@ -69,8 +58,7 @@ fn validate_propagation(
         }
         let context = container.get("securityContext");
         if value == "Bidirectional" && !context.get("privileged").is_true() {
-            let detail =
-                "Bidirectional mount propagation is available only to privileged containers";
+            let detail = "Bidirectional mount propagation is available only to privileged containers";
             out.forbidden(&at, detail);
         }
     }
@@ -82,10 +70,7 @@ fn validate_propagation(
                 out.forbidden(&at, "may only be specified when readOnly is true");
             }
             if propagation.text().is_some_and(|p| p != "None") {
-                out.forbidden(
-                    &at,
-                    "may only be specified when mountPropagation is None or not specified",
-                );
+                out.forbidden(&at, "may only be specified when mountPropagation is None or not specified");
             }
         }
         Some(other) => out.unsupported(&at, other, &["Disabled", "Enabled", "IfPossible"]),
@@ -122,11 +107,7 @@ pub(super) fn validate_devices(container: &Node<'_>, pod: &PodFacts<'_>, out: &m
             out.invalid(&name, name.str(), "must not already exist in volumeMounts");
         }
         if mounts.iter().any(|(_, mount)| mount == path.str()) {
-            out.invalid(
-                &path,
-                path.str(),
-                "must not already exist as a path in volumeMounts",
-            );
+            out.invalid(&path, path.str(), "must not already exist as a path in volumeMounts");
         }
         if !name.str().is_empty() {
             names.insert(name.str().to_owned());

@@ -8,7 +8,8 @@ const SUBDOMAIN: &str = "a lowercase RFC 1123 subdomain must consist of lower ca
 const SUBDOMAIN_UNDERSCORE: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '_', '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '_?[a-z0-9]([-_a-z0-9]*[a-z0-9])?(\\._?[a-z0-9]([-_a-z0-9]*[a-z0-9])?)*')";
 const QUALIFIED: &str = "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
 const LABEL_VALUE: &str = "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
-const ENV_NAME: &str = "a valid environment variable name must consist only of printable ASCII characters other than '='";
+const ENV_NAME: &str =
+    "a valid environment variable name must consist only of printable ASCII characters other than '='";
 const CONFIG_KEY: &str = "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')";
 const HEADER: &str = "a valid HTTP header must consist of alphanumeric characters or '-' (e.g. 'X-Header-Name', regex used for validation is '[-A-Za-z0-9]+')";
 
@@ -20,9 +21,7 @@ fn longer_than(value: &str, most: usize) -> Option<String> {
 fn framed(value: &str, edge: fn(u8) -> bool, inside: fn(u8) -> bool) -> bool {
     match value.as_bytes() {
         [] => false,
-        bytes @ [first, .., last] => {
-            edge(*first) && edge(*last) && bytes.iter().all(|b| inside(*b))
-        }
+        bytes @ [first, .., last] => edge(*first) && edge(*last) && bytes.iter().all(|b| inside(*b)),
         [only] => edge(*only),
     }
 }
@@ -39,11 +38,7 @@ fn is_dns_label(value: &str) -> bool {
 pub(super) fn dns_label(value: &str) -> Vec<String> {
     let bad = (!is_dns_label(value)).then(|| {
         // The server says it more plainly when the value would be a fine subdomain.
-        if value.split('.').all(is_dns_label) {
-            "must not contain dots".to_owned()
-        } else {
-            LABEL.to_owned()
-        }
+        if value.split('.').all(is_dns_label) { "must not contain dots".to_owned() } else { LABEL.to_owned() }
     });
     longer_than(value, 63).into_iter().chain(bad).collect()
 }
@@ -73,11 +68,7 @@ pub(super) fn generate_name(value: &str) -> Vec<String> {
 }
 
 fn qualified_part(value: &str) -> bool {
-    framed(
-        value,
-        |b| b.is_ascii_alphanumeric(),
-        |b| b.is_ascii_alphanumeric() || b"-_.".contains(&b),
-    )
+    framed(value, |b| b.is_ascii_alphanumeric(), |b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
 }
 
 /// `[prefix/]name`, as label and annotation keys are written.
@@ -89,11 +80,7 @@ pub(super) fn qualified_name(value: &str) -> Vec<String> {
             if prefix.is_empty() {
                 messages.push("prefix part must be non-empty".to_owned());
             } else {
-                messages.extend(
-                    dns_subdomain(prefix)
-                        .into_iter()
-                        .map(|m| format!("prefix part {m}")),
-                );
+                messages.extend(dns_subdomain(prefix).into_iter().map(|m| format!("prefix part {m}")));
             }
             name
         }
@@ -125,24 +112,14 @@ pub(super) fn env_name(value: &str) -> Vec<String> {
     if value.is_empty() {
         return vec!["environment variable name must be non-empty".to_owned()];
     }
-    let fine = value
-        .bytes()
-        .all(|b| (b' '..=b'~').contains(&b) && b != b'=');
-    if fine {
-        Vec::new()
-    } else {
-        vec![ENV_NAME.to_owned()]
-    }
+    let fine = value.bytes().all(|b| (b' '..=b'~').contains(&b) && b != b'=');
+    if fine { Vec::new() } else { vec![ENV_NAME.to_owned()] }
 }
 
 /// A key of a ConfigMap or Secret.
 pub(super) fn config_key(value: &str) -> Vec<String> {
     let mut messages: Vec<String> = longer_than(value, 253).into_iter().collect();
-    if value.is_empty()
-        || !value
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
-    {
+    if value.is_empty() || !value.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b)) {
         messages.push(CONFIG_KEY.to_owned());
     }
     if value == "." {
@@ -183,15 +160,8 @@ pub(super) fn port_number(value: i64) -> Option<&'static str> {
 
 /// The name of an HTTP header.
 pub(super) fn http_header(value: &str) -> Vec<String> {
-    let fine = !value.is_empty()
-        && value
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b == b'-');
-    if fine {
-        Vec::new()
-    } else {
-        vec![HEADER.to_owned()]
-    }
+    let fine = !value.is_empty() && value.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    if fine { Vec::new() } else { vec![HEADER.to_owned()] }
 }
 
 /// Whether it is an IP address, as Kubernetes' lenient parser takes it: leading zeros are allowed.
@@ -219,10 +189,7 @@ pub(super) fn is_sysctl(value: &str) -> bool {
 pub(super) fn is_domain_prefixed_path(value: &str) -> bool {
     let path_char = |b: u8| b.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/%".contains(&b);
     value.split_once('/').is_some_and(|(domain, path)| {
-        !domain.is_empty()
-            && !path.is_empty()
-            && dns_subdomain(domain).is_empty()
-            && path.bytes().all(path_char)
+        !domain.is_empty() && !path.is_empty() && dns_subdomain(domain).is_empty() && path.bytes().all(path_char)
     })
 }
 

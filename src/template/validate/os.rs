@@ -13,13 +13,7 @@ pub(super) fn validate_os(spec: &Node<'_>, out: &mut Findings) {
     let name = os.get("name");
     match name.str() {
         "" => out.required(&name, ""),
-        "linux" => forbid(
-            spec,
-            &["windowsOptions"],
-            &["windowsOptions"],
-            NOT_ON_LINUX,
-            out,
-        ),
+        "linux" => forbid(spec, &["windowsOptions"], &["windowsOptions"], NOT_ON_LINUX, out),
         "windows" => validate_windows(spec, out),
         other => out.unsupported(&os, other, &["linux", "windows"]),
     }
@@ -69,12 +63,7 @@ fn forbid(spec: &Node<'_>, pod: &[&str], container: &[&str], detail: &str, out: 
     for field in pod {
         let node = context.get(field);
         // An empty list is no list to the server.
-        if node.is_present()
-            && node
-                .value()
-                .and_then(|v| v.as_array())
-                .is_none_or(|list| !list.is_empty())
-        {
+        if node.is_present() && node.value().and_then(|v| v.as_array()).is_none_or(|list| !list.is_empty()) {
             out.forbidden(&node, detail);
         }
     }

@@ -27,10 +27,7 @@ pub(super) fn validate_template(template: &Node<'_>, job_name: Option<&str>, out
     validate_spec(&spec, out);
     let ephemeral = spec.get("ephemeralContainers");
     if !ephemeral.list().is_empty() {
-        out.forbidden(
-            &ephemeral,
-            "ephemeral containers not allowed in pod template",
-        );
+        out.forbidden(&ephemeral, "ephemeral containers not allowed in pod template");
     }
 }
 
@@ -63,12 +60,7 @@ fn validate_metadata(
     validate_pod_annotations(&annotations, &at, spec, out);
 }
 
-fn validate_pod_annotations(
-    annotations: &Node<'_>,
-    at: &Node<'_>,
-    spec: &Node<'_>,
-    out: &mut Findings,
-) {
+fn validate_pod_annotations(annotations: &Node<'_>, at: &Node<'_>, spec: &Node<'_>, out: &mut Findings) {
     for (key, value) in annotations.entries() {
         let value = value.str();
         if key == MIRROR_POD && spec.get("nodeName").str().is_empty() {
@@ -85,9 +77,7 @@ fn validate_pod_annotations(
             if !known {
                 out.invalid(&at.key(key), name, "container not found");
             }
-            if !matches!(value, "" | "runtime/default" | "unconfined")
-                && !value.starts_with("localhost/")
-            {
+            if !matches!(value, "" | "runtime/default" | "unconfined") && !value.starts_with("localhost/") {
                 let detail = format!("invalid AppArmor profile name: {value:?}");
                 out.invalid(&at.key(key), value, &detail);
             }
@@ -107,34 +97,21 @@ fn validate_spec(spec: &Node<'_>, out: &mut Findings) {
     let volumes = volume::validate_volumes(&volumes_node, out);
     let claims_node = spec.get("resourceClaims");
     let claim_items: Vec<Node<'_>> = claims_node.items().collect();
-    let claims = claim_items
-        .iter()
-        .map(|c| c.get("name").str())
-        .filter(|n| !n.is_empty())
-        .collect();
+    let claims = claim_items.iter().map(|c| c.get("name").str()).filter(|n| !n.is_empty()).collect();
     validate_resource_claims(&claims_node, out);
 
     let facts = PodFacts {
         volumes,
         claims,
-        grace_seconds: spec
-            .get("terminationGracePeriodSeconds")
-            .int()
-            .unwrap_or(DEFAULT_GRACE_SECONDS),
+        grace_seconds: spec.get("terminationGracePeriodSeconds").int().unwrap_or(DEFAULT_GRACE_SECONDS),
         host_users: spec.get("hostUsers").bool() != Some(false),
         restart_never: spec.get("restartPolicy").str() == "Never",
     };
     container::validate_all(spec, &facts, out);
     resources::validate_pod_resources(spec, out);
     validate_host_network(spec, out);
-    out.one_of(
-        &spec.get("restartPolicy"),
-        &["Always", "OnFailure", "Never"],
-    );
-    out.one_of(
-        &spec.get("dnsPolicy"),
-        &["ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"],
-    );
+    out.one_of(&spec.get("restartPolicy"), &["Always", "OnFailure", "Never"]);
+    out.one_of(&spec.get("dnsPolicy"), &["ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"]);
     meta::validate_labels(&spec.get("nodeSelector"), out);
     security::validate_pod_context(spec, out);
     scheduling::validate_affinity(&spec.get("affinity"), out);
@@ -145,32 +122,21 @@ fn validate_spec(spec: &Node<'_>, out: &mut Findings) {
     validate_names(spec, out);
     scheduling::validate_tolerations(&spec.get("tolerations"), out);
     dns::validate_host_aliases(&spec.get("hostAliases"), out);
-    out.one_of(
-        &spec.get("preemptionPolicy"),
-        &["PreemptLowerPriority", "Never"],
-    );
+    out.one_of(&spec.get("preemptionPolicy"), &["PreemptLowerPriority", "Never"]);
     resources::validate_overhead(&spec.get("overhead"), out);
     os::validate_os(spec, out);
 }
 
 /// Names of other objects, host names and the pod's own deadline.
 fn validate_names(spec: &Node<'_>, out: &mut Findings) {
-    for field in [
-        "serviceAccountName",
-        "nodeName",
-        "priorityClassName",
-        "runtimeClassName",
-    ] {
+    for field in ["serviceAccountName", "nodeName", "priorityClassName", "runtimeClassName"] {
         let node = spec.get(field);
         if !node.str().is_empty() {
             out.all_invalid(&node, node.str(), names::dns_subdomain(node.str()));
         }
     }
     let deadline = spec.get("activeDeadlineSeconds");
-    if let Some(n) = deadline
-        .int()
-        .filter(|n| !(1..=i64::from(i32::MAX)).contains(n))
-    {
+    if let Some(n) = deadline.int().filter(|n| !(1..=i64::from(i32::MAX)).contains(n)) {
         out.invalid_shown(&deadline, n, "must be between 1 and 2147483647, inclusive");
     }
     for field in ["hostname", "subdomain"] {
@@ -184,11 +150,7 @@ fn validate_names(spec: &Node<'_>, out: &mut Findings) {
 fn validate_gates(spec: &Node<'_>, out: &mut Findings) {
     for gate in spec.get("readinessGates").items() {
         let condition = gate.get("conditionType");
-        out.all_invalid(
-            &condition,
-            condition.str(),
-            names::qualified_name(condition.str()),
-        );
+        out.all_invalid(&condition, condition.str(), names::qualified_name(condition.str()));
     }
     let mut seen = BTreeSet::new();
     for gate in spec.get("schedulingGates").items() {
@@ -215,8 +177,7 @@ fn validate_resource_claims(claims: &Node<'_>, out: &mut Findings) {
         let sources = ["resourceClaimName", "resourceClaimTemplateName"];
         match sources.iter().filter(|s| claim.get(s).is_present()).count() {
             0 => {
-                let detail =
-                    "must specify one of: `resourceClaimName`, `resourceClaimTemplateName`";
+                let detail = "must specify one of: `resourceClaimName`, `resourceClaimTemplateName`";
                 out.invalid_json(&claim, claim.value(), detail);
             }
             2 => {
@@ -244,11 +205,7 @@ fn validate_host_network(spec: &Node<'_>, out: &mut Findings) {
             let host = port.get("hostPort");
             let own = port.get("containerPort").int().unwrap_or(0);
             if let Some(n) = host.int().filter(|n| *n != 0 && *n != own) {
-                out.invalid_shown(
-                    &host,
-                    n,
-                    "must match `containerPort` when `hostNetwork` is true",
-                );
+                out.invalid_shown(&host, n, "must match `containerPort` when `hostNetwork` is true");
             }
         }
     }
@@ -260,11 +217,7 @@ fn validate_host_users(spec: &Node<'_>, out: &mut Findings) {
     if spec.get("hostUsers").bool() != Some(false) {
         return;
     }
-    for (field, shown) in [
-        ("hostNetwork", "hostNetwork"),
-        ("hostPID", "HostPID"),
-        ("hostIPC", "HostIPC"),
-    ] {
+    for (field, shown) in [("hostNetwork", "hostNetwork"), ("hostPID", "HostPID"), ("hostIPC", "HostIPC")] {
         if spec.get(field).is_true() {
             out.forbidden(&spec.named(shown), "when `hostUsers` is false");
         }

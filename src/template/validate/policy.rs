@@ -22,43 +22,23 @@ pub(super) fn validate_policies(spec: &Node<'_>, facts: &JobFacts, out: &mut Fin
         if facts.indexed {
             validate_success_policy(&success, facts, out);
         } else {
-            out.invalid_json(
-                &success,
-                success.value(),
-                "requires indexed completion mode",
-            );
+            out.invalid_json(&success, success.value(), "requires indexed completion mode");
         }
     }
     let replacement = spec.get("podReplacementPolicy");
-    let supported: &[&str] = if facts.pod_failure_policy {
-        &["Failed"]
-    } else {
-        &["Failed", "TerminatingOrFailed"]
-    };
+    let supported: &[&str] = if facts.pod_failure_policy { &["Failed"] } else { &["Failed", "TerminatingOrFailed"] };
     // An empty text is given, and so not filled in.
-    if let Some(value) = replacement
-        .text()
-        .filter(|value| !supported.contains(value))
-    {
+    if let Some(value) = replacement.text().filter(|value| !supported.contains(value)) {
         out.unsupported(&replacement, value, supported);
     }
 }
 
-fn validate_pod_failure_policy(
-    policy: &Node<'_>,
-    spec: &Node<'_>,
-    facts: &JobFacts,
-    out: &mut Findings,
-) {
+fn validate_pod_failure_policy(policy: &Node<'_>, spec: &Node<'_>, facts: &JobFacts, out: &mut Findings) {
     let template = spec.get("template");
     let pod = template.get("spec");
     let mut containers = BTreeSet::new();
     for list in ["containers", "initContainers"] {
-        containers.extend(
-            pod.get(list)
-                .items()
-                .map(|c| c.get("name").str().to_owned()),
-        );
+        containers.extend(pod.get(list).items().map(|c| c.get("name").str().to_owned()));
     }
     let rules = policy.get("rules");
     if rules.list().len() > MAX_RULES {
@@ -74,16 +54,10 @@ fn validate_pod_failure_policy(
         validate_conditions(&conditions, out);
         match (codes.is_present(), !conditions.list().is_empty()) {
             (true, true) => {
-                out.invalid_unseen(
-                    &rule,
-                    "specifying both OnExitCodes and OnPodConditions is not supported",
-                );
+                out.invalid_unseen(&rule, "specifying both OnExitCodes and OnPodConditions is not supported");
             }
             (false, false) => {
-                out.invalid_unseen(
-                    &rule,
-                    "specifying one of OnExitCodes and OnPodConditions is required",
-                );
+                out.invalid_unseen(&rule, "specifying one of OnExitCodes and OnPodConditions is required");
             }
             _ => {}
         }
@@ -93,16 +67,9 @@ fn validate_pod_failure_policy(
 fn validate_action(action: &Node<'_>, facts: &JobFacts, out: &mut Findings) {
     const ACTIONS: [&str; 4] = ["Count", "FailIndex", "FailJob", "Ignore"];
     match action.str() {
-        "" => out.required(
-            action,
-            r#"valid values: ["Count" "FailIndex" "FailJob" "Ignore"]"#,
-        ),
+        "" => out.required(action, r#"valid values: ["Count" "FailIndex" "FailJob" "Ignore"]"#),
         "FailIndex" if !facts.backoff_limit_per_index => {
-            out.invalid(
-                action,
-                "FailIndex",
-                "requires the backoffLimitPerIndex to be set",
-            );
+            out.invalid(action, "FailIndex", "requires the backoffLimitPerIndex to be set");
         }
         known if ACTIONS.contains(&known) => {}
         other => out.unsupported(action, other, &ACTIONS),
@@ -158,10 +125,7 @@ fn validate_success_policy(policy: &Node<'_>, facts: &JobFacts, out: &mut Findin
     let rules = policy.get("rules");
     let count = rules.list().len();
     if count == 0 {
-        out.required(
-            &rules,
-            "at least one rules must be specified when the successPolicy is specified",
-        );
+        out.required(&rules, "at least one rules must be specified when the successPolicy is specified");
     }
     if count > MAX_RULES {
         out.too_many(&rules, count, MAX_RULES);
@@ -171,10 +135,7 @@ fn validate_success_policy(policy: &Node<'_>, facts: &JobFacts, out: &mut Findin
         let indexes = rule.get("succeededIndexes");
         let wanted = rule.get("succeededCount");
         if !indexes.is_present() && !wanted.is_present() {
-            out.required(
-                &rule,
-                "at least one of succeededCount or succeededIndexes must be specified",
-            );
+            out.required(&rule, "at least one of succeededCount or succeededIndexes must be specified");
         }
         let mut total = None;
         if let Some(text) = indexes.text() {
@@ -185,20 +146,14 @@ fn validate_success_policy(policy: &Node<'_>, facts: &JobFacts, out: &mut Findin
                 Ok(n) => total = Some(n),
                 Err(why) => {
                     total = Some(0);
-                    out.invalid(
-                        &indexes,
-                        text,
-                        &format!("error parsing succeededIndexes: {why}"),
-                    );
+                    out.invalid(&indexes, text, &format!("error parsing succeededIndexes: {why}"));
                 }
             }
         }
         let Some(n) = wanted.int() else { continue };
         out.non_negative(&wanted);
         if n > completions {
-            let detail = format!(
-                "must be less than or equal to {completions} (the number of specified completions)"
-            );
+            let detail = format!("must be less than or equal to {completions} (the number of specified completions)");
             out.invalid_shown(&wanted, n, &detail);
         }
         if let Some(total) = total.filter(|total| n > *total) {
@@ -226,16 +181,13 @@ fn count_indexes(text: &str, completions: i64) -> Result<i64, String> {
         }
         let mut parsed = Vec::with_capacity(2);
         for limit in limits {
-            let index = limit
-                .parse::<i64>()
-                .map_err(|_| format!("cannot convert string to integer for index: {limit:?}"))?;
+            let index =
+                limit.parse::<i64>().map_err(|_| format!("cannot convert string to integer for index: {limit:?}"))?;
             if index >= completions {
                 return Err(format!("too large index: {limit:?}"));
             }
             if let Some(previous) = previous.filter(|p| *p >= index) {
-                return Err(format!(
-                    "non-increasing order, previous: {previous}, current: {index}"
-                ));
+                return Err(format!("non-increasing order, previous: {previous}, current: {index}"));
             }
             previous = Some(index);
             parsed.push(index);

@@ -11,13 +11,8 @@ pub(super) fn validate_probes(container: &Node<'_>, out: &mut Findings) {
             continue;
         }
         validate_handler(&probe, &["exec", "httpGet", "tcpSocket", "grpc"], None, out);
-        for field in [
-            "initialDelaySeconds",
-            "timeoutSeconds",
-            "periodSeconds",
-            "successThreshold",
-            "failureThreshold",
-        ] {
+        for field in ["initialDelaySeconds", "timeoutSeconds", "periodSeconds", "successThreshold", "failureThreshold"]
+        {
             out.non_negative(&probe.get(field));
         }
         let grace = probe.get("terminationGracePeriodSeconds");
@@ -31,10 +26,7 @@ pub(super) fn validate_probes(container: &Node<'_>, out: &mut Findings) {
         }
         let success = probe.get("successThreshold");
         // Zero is filled in as one.
-        if let Some(n) = success
-            .int()
-            .filter(|n| !matches!(n, 0 | 1) && name != "readinessProbe")
-        {
+        if let Some(n) = success.int().filter(|n| !matches!(n, 0 | 1) && name != "readinessProbe") {
             out.invalid_shown(&success, n, "must be 1");
         }
     }
@@ -45,12 +37,7 @@ pub(super) fn validate_lifecycle(lifecycle: &Node<'_>, grace_seconds: i64, out: 
     for name in ["postStart", "preStop"] {
         let hook = lifecycle.get(name);
         if hook.is_present() {
-            validate_handler(
-                &hook,
-                &["exec", "httpGet", "tcpSocket", "sleep"],
-                Some(grace_seconds),
-                out,
-            );
+            validate_handler(&hook, &["exec", "httpGet", "tcpSocket", "sleep"], Some(grace_seconds), out);
         }
     }
 }
@@ -69,9 +56,7 @@ fn validate_handler(at: &Node<'_>, kinds: &[&str], grace_seconds: Option<i64>, o
         }
         found = true;
         match *kind {
-            "exec" if handler.get("command").list().is_empty() => {
-                out.required(&handler.get("command"), "")
-            }
+            "exec" if handler.get("command").list().is_empty() => out.required(&handler.get("command"), ""),
             "httpGet" => validate_http(&handler, out),
             "tcpSocket" | "grpc" => validate_port(&handler.get("port"), out),
             "sleep" => validate_sleep(&handler, grace_seconds.unwrap_or(0), out),
@@ -108,9 +93,7 @@ fn validate_port(port: &Node<'_>, out: &mut Findings) {
 fn validate_sleep(sleep: &Node<'_>, grace_seconds: i64, out: &mut Findings) {
     let seconds = sleep.get("seconds").int().unwrap_or(0);
     if seconds < 0 || seconds > grace_seconds {
-        let detail = format!(
-            "must be non-negative and less than terminationGracePeriodSeconds ({grace_seconds})"
-        );
+        let detail = format!("must be non-negative and less than terminationGracePeriodSeconds ({grace_seconds})");
         out.invalid_shown(sleep, seconds, &detail);
     }
 }

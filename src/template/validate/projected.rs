@@ -4,9 +4,7 @@ use std::collections::BTreeSet;
 
 use super::field::{Findings, Node};
 use super::mounts::unreserved_path;
-use super::volume_kinds::{
-    validate_claim_template, validate_downward_file, validate_item, validate_mode,
-};
+use super::volume_kinds::{validate_claim_template, validate_downward_file, validate_item, validate_mode};
 
 const DUPLICATE_PATHS: &str = "conflicting duplicate paths";
 const MIN_TOKEN_SECONDS: i64 = 600;
@@ -51,10 +49,7 @@ pub(super) fn validate_projected(volume: &Node<'_>, out: &mut Findings) {
         }
         kinds += usize::from(source.get("clusterTrustBundle").is_present());
         if kinds > 1 {
-            out.forbidden(
-                &source,
-                "may not specify more than 1 volume type per source",
-            );
+            out.forbidden(&source, "may not specify more than 1 volume type per source");
         }
     }
 }
@@ -64,18 +59,10 @@ fn validate_token(volume: &Node<'_>, token: &Node<'_>, out: &mut Findings) {
     let expiration = token.get("expirationSeconds");
     match expiration.int() {
         Some(n) if n < MIN_TOKEN_SECONDS => {
-            out.invalid_shown(
-                &expiration,
-                n,
-                "may not specify a duration less than 10 minutes",
-            );
+            out.invalid_shown(&expiration, n, "may not specify a duration less than 10 minutes");
         }
         Some(n) if n > MAX_TOKEN_SECONDS => {
-            out.invalid_shown(
-                &expiration,
-                n,
-                "may not specify a duration larger than 2^32 seconds",
-            );
+            out.invalid_shown(&expiration, n, "may not specify a duration larger than 2^32 seconds");
         }
         _ => {}
     }

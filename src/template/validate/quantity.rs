@@ -71,10 +71,7 @@ impl Quantity {
     /// The sum of two amounts, capped; it keeps the form of the first.
     #[must_use]
     pub fn plus(self, other: Self) -> Self {
-        Quantity {
-            nanos: self.nanos.saturating_add(other.nanos),
-            format: self.format,
-        }
+        Quantity { nanos: self.nanos.saturating_add(other.nanos), format: self.format }
     }
 
     /// A quantity as a manifest has it: a string or a JSON number.
@@ -93,10 +90,7 @@ impl Quantity {
 /// Nothing.
 impl Default for Quantity {
     fn default() -> Self {
-        Quantity {
-            nanos: 0,
-            format: Format::DecimalSuffix,
-        }
+        Quantity { nanos: 0, format: Format::DecimalSuffix }
     }
 }
 
@@ -121,10 +115,7 @@ impl std::str::FromStr for Quantity {
             [b'+', ..] => (false, &text[1..]),
             _ => (false, text),
         };
-        let number_len = rest
-            .bytes()
-            .take_while(|b| b.is_ascii_digit() || *b == b'.')
-            .count();
+        let number_len = rest.bytes().take_while(|b| b.is_ascii_digit() || *b == b'.').count();
         let (number, suffix) = rest.split_at(number_len);
         let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
         if fraction.contains('.') || (whole.is_empty() && fraction.is_empty()) {
@@ -132,10 +123,7 @@ impl std::str::FromStr for Quantity {
         }
         let (scale, format) = parse_suffix(suffix)?;
         let nanos = scaled_nanos(whole, fraction, scale);
-        Ok(Quantity {
-            nanos: if negative { -nanos } else { nanos },
-            format,
-        })
+        Ok(Quantity { nanos: if negative { -nanos } else { nanos }, format })
     }
 }
 
@@ -174,11 +162,7 @@ fn parse_suffix(suffix: &str) -> Result<(Scale, Format), QuantityError> {
             }
             // An exponent beyond an i32 caps or vanishes like any other huge one.
             let power = digits.parse::<i32>().unwrap_or(i32::MAX);
-            let power = if exponent.starts_with('-') {
-                -power
-            } else {
-                power
-            };
+            let power = if exponent.starts_with('-') { -power } else { power };
             Ok((Scale::Ten(power), Format::DecimalExponent))
         }
     }
@@ -197,12 +181,7 @@ fn scaled_nanos(whole: &str, fraction: &str, scale: Scale) -> i128 {
     }
     // value = digits × 10^(power − fraction length) × factor; in nanos another 10^9.
     let shift = power - i64::try_from(fraction.len()).unwrap_or(i64::MAX) + 9;
-    let digits = || {
-        whole
-            .bytes()
-            .chain(fraction.bytes())
-            .map(|b| i128::from(b - b'0'))
-    };
+    let digits = || whole.bytes().chain(fraction.bytes()).map(|b| i128::from(b - b'0'));
     let cap = MOST * NANO;
     let mut total: i128 = 0;
     if shift >= 0 {
@@ -234,19 +213,13 @@ fn scaled_nanos(whole: &str, fraction: &str, scale: Scale) -> i128 {
     let scaled = total.saturating_mul(factor);
     let divisor = 10i128.pow(u32::try_from(guard).unwrap_or(0));
     let floor = scaled / divisor;
-    floor
-        .saturating_add(i128::from(inexact || scaled % divisor != 0))
-        .min(cap)
+    floor.saturating_add(i128::from(inexact || scaled % divisor != 0)).min(cap)
 }
 
 /// Division that rounds away from zero, as the server rounds.
 fn div_ceil(value: i128, by: i128) -> i128 {
     let quotient = value / by;
-    if value % by == 0 {
-        quotient
-    } else {
-        quotient + value.signum()
-    }
+    if value % by == 0 { quotient } else { quotient + value.signum() }
 }
 
 /// The canonical form: the largest suffix that leaves a whole number.
@@ -255,10 +228,7 @@ impl fmt::Display for Quantity {
         if self.nanos == 0 {
             return f.write_str("0");
         }
-        if self.format == Format::Binary
-            && self.nanos % NANO == 0
-            && self.nanos.abs() >= 1024 * NANO
-        {
+        if self.format == Format::Binary && self.nanos % NANO == 0 && self.nanos.abs() >= 1024 * NANO {
             let mut amount = self.nanos / NANO;
             let mut suffix = "";
             for next in ["Ki", "Mi", "Gi", "Ti", "Pi", "Ei"] {
@@ -277,11 +247,7 @@ impl fmt::Display for Quantity {
             power += 3;
         }
         if self.format == Format::DecimalExponent {
-            return if power == 0 {
-                write!(f, "{amount}")
-            } else {
-                write!(f, "{amount}e{power}")
-            };
+            return if power == 0 { write!(f, "{amount}") } else { write!(f, "{amount}e{power}") };
         }
         let suffix = match power {
             -9 => "n",

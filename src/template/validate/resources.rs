@@ -47,11 +47,7 @@ fn quantities<'a>(map: &'a Node<'a>, out: &mut Findings) -> BTreeMap<&'a str, Qu
 }
 
 /// The resources of one container.
-pub(super) fn validate_requirements(
-    resources: &Node<'_>,
-    claims: &BTreeSet<&str>,
-    out: &mut Findings,
-) {
+pub(super) fn validate_requirements(resources: &Node<'_>, claims: &BTreeSet<&str>, out: &mut Findings) {
     if !resources.is_present() {
         return;
     }
@@ -92,10 +88,7 @@ fn validate_against_limits(
                 out.invalid(requests_node, &request.to_string(), &detail);
             }
             None if !is_overcommitted(name) && !limits_node.key(name).is_present() => {
-                out.required(
-                    limits_node,
-                    "Limit must be set for non overcommitable resources",
-                );
+                out.required(limits_node, "Limit must be set for non overcommitable resources");
             }
             _ => {}
         }
@@ -109,10 +102,7 @@ fn validate_amount(at: &Node<'_>, name: &str, quantity: &Quantity, out: &mut Fin
     if is_extended(name) && !quantity.is_whole() {
         out.invalid(at, &quantity.to_string(), "must be an integer");
     }
-    if let Some(size) = name
-        .strip_prefix(HUGEPAGES)
-        .and_then(|s| s.parse::<Quantity>().ok())
-    {
+    if let Some(size) = name.strip_prefix(HUGEPAGES).and_then(|s| s.parse::<Quantity>().ok()) {
         let page = size.whole();
         let divisible = page > 0 && quantity.whole() % page == 0;
         if !divisible {
@@ -131,21 +121,13 @@ fn validate_resource_name(at: &Node<'_>, name: &str, out: &mut Findings) {
         }
         return;
     }
-    let for_containers =
-        matches!(name, "cpu" | "memory" | "ephemeral-storage") || is_hugepages(name);
+    let for_containers = matches!(name, "cpu" | "memory" | "ephemeral-storage") || is_hugepages(name);
     let standard = for_containers
-        || matches!(
-            name,
-            "storage" | "pods" | "services" | "secrets" | "configmaps" | "persistentvolumeclaims"
-        )
+        || matches!(name, "storage" | "pods" | "services" | "secrets" | "configmaps" | "persistentvolumeclaims")
         || name.starts_with("requests.")
         || name.starts_with("limits.");
     if !standard && names::qualified_name(name).is_empty() {
-        out.invalid(
-            at,
-            name,
-            "must be a standard resource type or fully qualified",
-        );
+        out.invalid(at, name, "must be a standard resource type or fully qualified");
     }
     if !for_containers {
         out.invalid(at, name, "must be a standard resource for containers");
@@ -233,10 +215,7 @@ pub(super) fn validate_pod_resources(spec: &Node<'_>, out: &mut Findings) {
             if let Some(most) = limits.get(name).filter(|most| limit > **most) {
                 // The server's own path: `resources.containers[0][cpu].limits`.
                 let detail = format!("must be less than or equal to pod limits of {most}");
-                let index = container
-                    .path()
-                    .rsplit_once("containers")
-                    .map_or(String::new(), |(_, i)| i.to_owned());
+                let index = container.path().rsplit_once("containers").map_or(String::new(), |(_, i)| i.to_owned());
                 let container_step = format!("containers{index}");
                 let at = resources.named(&container_step);
                 let at = at.key(name);
@@ -245,12 +224,8 @@ pub(super) fn validate_pod_resources(spec: &Node<'_>, out: &mut Findings) {
         }
     }
     for (name, sum) in &total {
-        if let Some(request) = requests
-            .get(name.as_str())
-            .filter(|request| *sum > **request)
-        {
-            let detail =
-                format!("must be greater than or equal to aggregate container requests of {sum}");
+        if let Some(request) = requests.get(name.as_str()).filter(|request| *sum > **request) {
+            let detail = format!("must be greater than or equal to aggregate container requests of {sum}");
             out.invalid(&requests_node.key(name), &request.to_string(), &detail);
         }
     }

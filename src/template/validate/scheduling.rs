@@ -32,11 +32,7 @@ pub(super) fn validate_tolerations(tolerations: &Node<'_>, out: &mut Findings) {
                 }
             }
             "Exists" if !value.is_empty() => {
-                out.invalid(
-                    &operator,
-                    &value,
-                    "value must be empty when `operator` is 'Exists'",
-                );
+                out.invalid(&operator, &value, "value must be empty when `operator` is 'Exists'");
             }
             "Exists" => {}
             other => out.unsupported(&operator, other, &["Equal", "Exists"]),
@@ -48,12 +44,7 @@ pub(super) fn validate_tolerations(tolerations: &Node<'_>, out: &mut Findings) {
 pub(super) fn validate_topology_spread(constraints: &Node<'_>, out: &mut Findings) {
     let kinds: Vec<(String, String)> = constraints
         .items()
-        .map(|c| {
-            (
-                c.get("topologyKey").str().to_owned(),
-                c.get("whenUnsatisfiable").str().to_owned(),
-            )
-        })
+        .map(|c| (c.get("topologyKey").str().to_owned(), c.get("whenUnsatisfiable").str().to_owned()))
         .collect();
     for (i, constraint) in constraints.items().enumerate() {
         let skew = constraint.get("maxSkew");
@@ -72,10 +63,7 @@ pub(super) fn validate_topology_spread(constraints: &Node<'_>, out: &mut Finding
         }
         if kinds[i + 1..].contains(&kinds[i]) {
             let value = format!("{{{}, {}}}", kinds[i].0, kinds[i].1);
-            out.duplicate(
-                &constraint.named("{topologyKey, whenUnsatisfiable}"),
-                &value,
-            );
+            out.duplicate(&constraint.named("{topologyKey, whenUnsatisfiable}"), &value);
         }
         let domains = constraint.get("minDomains");
         if let Some(n) = domains.int() {
@@ -83,10 +71,8 @@ pub(super) fn validate_topology_spread(constraints: &Node<'_>, out: &mut Finding
                 out.invalid_shown(&domains, n, "must be greater than zero");
             }
             if action.str() != "DoNotSchedule" {
-                let detail = format!(
-                    "can only use minDomains if whenUnsatisfiable=DoNotSchedule, not {}",
-                    action.str()
-                );
+                let detail =
+                    format!("can only use minDomains if whenUnsatisfiable=DoNotSchedule, not {}", action.str());
                 out.invalid_shown(&domains, n, &detail);
             }
         }
@@ -157,20 +143,14 @@ fn validate_node_term(term: &Node<'_>, required: bool, out: &mut Findings) {
         let values = expression.get("values");
         match operator.str() {
             "In" | "NotIn" if values.list().is_empty() => {
-                out.required(
-                    &values,
-                    "must be specified when `operator` is 'In' or 'NotIn'",
-                );
+                out.required(&values, "must be specified when `operator` is 'In' or 'NotIn'");
             }
             "Exists" | "DoesNotExist" if !values.list().is_empty() => {
                 let detail = "may not be specified when `operator` is 'Exists' or 'DoesNotExist'";
                 out.forbidden(&values, detail);
             }
             "Gt" | "Lt" if values.list().len() != 1 => {
-                out.required(
-                    &values,
-                    "must be specified single value when `operator` is 'Lt' or 'Gt'",
-                );
+                out.required(&values, "must be specified single value when `operator` is 'Lt' or 'Gt'");
             }
             "In" | "NotIn" | "Exists" | "DoesNotExist" | "Gt" | "Lt" => {}
             other => out.invalid(&operator, other, "not a valid selector operator"),
@@ -216,11 +196,7 @@ fn validate_pod_term(term: &Node<'_>, out: &mut Findings) {
     validate_label_keys(&mismatched, &selector, out);
     for key in matched.items() {
         if mismatched.items().any(|other| other.str() == key.str()) {
-            out.invalid(
-                &key,
-                key.str(),
-                "exists in both matchLabelKeys and mismatchLabelKeys",
-            );
+            out.invalid(&key, key.str(), "exists in both matchLabelKeys and mismatchLabelKeys");
         }
     }
     let topology = term.get("topologyKey");

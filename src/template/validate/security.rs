@@ -34,10 +34,9 @@ pub(super) fn validate_pod_context(spec: &Node<'_>, out: &mut Findings) {
         validate_id(&group, out);
     }
     validate_sysctls(spec, &context.get("sysctls"), out);
-    for (field, kinds) in [
-        ("fsGroupChangePolicy", ["Always", "OnRootMismatch"]),
-        ("supplementalGroupsPolicy", ["Merge", "Strict"]),
-    ] {
+    for (field, kinds) in
+        [("fsGroupChangePolicy", ["Always", "OnRootMismatch"]), ("supplementalGroupsPolicy", ["Merge", "Strict"])]
+    {
         let node = context.get(field);
         if let Some(value) = node.text().filter(|v| !kinds.contains(v)) {
             out.unsupported(&node, value, &kinds);
@@ -62,18 +61,10 @@ fn validate_sysctls(spec: &Node<'_>, sysctls: &Node<'_>, out: &mut Findings) {
         }
         let dotted = name.str().replace('/', ".");
         if host_network && dotted.starts_with("net.") {
-            out.invalid(
-                &name,
-                name.str(),
-                "may not be specified when 'hostNetwork' is true",
-            );
+            out.invalid(&name, name.str(), "may not be specified when 'hostNetwork' is true");
         }
         if host_ipc && is_ipc_sysctl(&dotted) {
-            out.invalid(
-                &name,
-                name.str(),
-                "may not be specified when 'hostIPC' is true",
-            );
+            out.invalid(&name, name.str(), "may not be specified when 'hostIPC' is true");
         }
         seen.insert(name.str().to_owned());
     }
@@ -81,10 +72,7 @@ fn validate_sysctls(spec: &Node<'_>, sysctls: &Node<'_>, out: &mut Findings) {
 
 /// The sysctls that belong to the IPC namespace.
 fn is_ipc_sysctl(name: &str) -> bool {
-    name == "kernel.sem"
-        || ["kernel.shm", "kernel.msg", "fs.mqueue."]
-            .iter()
-            .any(|prefix| name.starts_with(prefix))
+    name == "kernel.sem" || ["kernel.shm", "kernel.msg", "fs.mqueue."].iter().any(|prefix| name.starts_with(prefix))
 }
 
 /// The security context of a container.
@@ -100,11 +88,7 @@ pub(super) fn validate_context(context: &Node<'_>, host_users: bool, out: &mut F
         None | Some("Default") => {}
         Some("Unmasked") => {
             if host_users {
-                out.invalid(
-                    &proc_mount,
-                    "Unmasked",
-                    "`hostUsers` must be false to use `Unmasked`",
-                );
+                out.invalid(&proc_mount, "Unmasked", "`hostUsers` must be false to use `Unmasked`");
             }
         }
         Some(other) => out.unsupported(&proc_mount, other, &["Default", "Unmasked"]),
@@ -115,11 +99,7 @@ pub(super) fn validate_context(context: &Node<'_>, host_users: bool, out: &mut F
             out.invalid_json(context, context.value(), detail);
         }
         let capabilities = context.get("capabilities");
-        if capabilities
-            .get("add")
-            .items()
-            .any(|c| c.str() == "CAP_SYS_ADMIN")
-        {
+        if capabilities.get("add").items().any(|c| c.str() == "CAP_SYS_ADMIN") {
             let detail = "cannot set `allowPrivilegeEscalation` to false and `capabilities.Add` CAP_SYS_ADMIN";
             out.invalid_json(context, context.value(), detail);
         }
@@ -148,11 +128,7 @@ fn validate_seccomp(profile: &Node<'_>, out: &mut Findings) {
         ("Localhost", None) => out.required(&file, "must be set when seccomp type is Localhost"),
         ("Localhost", Some(path)) => mounts::descending_path(&file, path, out),
         (_, Some(_)) => {
-            out.invalid_json(
-                &file,
-                profile.value(),
-                "can only be set when seccomp type is Localhost",
-            );
+            out.invalid_json(&file, profile.value(), "can only be set when seccomp type is Localhost");
         }
         (_, None) => {}
     }
@@ -179,11 +155,7 @@ fn validate_apparmor(profile: &Node<'_>, out: &mut Findings) {
         }
         "RuntimeDefault" | "Unconfined" => {
             if let Some(name) = file.text() {
-                out.invalid(
-                    &file,
-                    name,
-                    "can only be set when AppArmor type is Localhost",
-                );
+                out.invalid(&file, name, "can only be set when AppArmor type is Localhost");
             }
         }
         other => out.unsupported(&kind, other, &PROFILE_KINDS),
@@ -227,15 +199,10 @@ fn validate_windows_user(at: &Node<'_>, text: &str, out: &mut Findings) {
         out.invalid(at, text, detail);
     }
     if !user.is_empty() && user.chars().all(|c| ". ".contains(c)) {
-        out.invalid(
-            at,
-            text,
-            "runAsUserName's User cannot contain only periods or spaces",
-        );
+        out.invalid(at, text, "runAsUserName's User cannot contain only periods or spaces");
     }
     if user.contains(|c| r#""/\:;|=,+*?<>@[]"#.contains(c)) {
-        let detail =
-            r#"runAsUserName's User cannot contain the following characters: "/\:;|=,+*?<>@[]"#;
+        let detail = r#"runAsUserName's User cannot contain the following characters: "/\:;|=,+*?<>@[]"#;
         out.invalid(at, text, detail);
     }
 }

@@ -37,9 +37,7 @@ impl Cause {
     fn is(&self, finding: &Finding) -> bool {
         let message = &finding.message;
         let same = match &self.detail {
-            Some(detail) => {
-                message.starts_with(&self.message) && message.ends_with(detail.as_str())
-            }
+            Some(detail) => message.starts_with(&self.message) && message.ends_with(detail.as_str()),
             None if self.message == "Invalid value" => message.starts_with("Invalid value"),
             None => *message == self.message,
         };
@@ -64,13 +62,7 @@ impl Case {
         let mut manifest = base();
         for pointer in &self.remove {
             let (parent, last) = pointer.rsplit_once('/').unwrap();
-            manifest
-                .pointer_mut(parent)
-                .unwrap()
-                .as_object_mut()
-                .unwrap()
-                .remove(last)
-                .unwrap();
+            manifest.pointer_mut(parent).unwrap().as_object_mut().unwrap().remove(last).unwrap();
         }
         for (pointer, value) in &self.set {
             let (parent, last) = pointer.rsplit_once('/').unwrap();
@@ -89,22 +81,13 @@ impl Case {
 fn what_the_api_server_refuses_is_refused_at_the_same_fields_in_the_same_words() {
     let mut wrong = Vec::new();
     let cases = refused();
-    assert!(
-        cases.len() >= 150,
-        "the corpus holds only {} manifests",
-        cases.len()
-    );
+    assert!(cases.len() >= 150, "the corpus holds only {} manifests", cases.len());
     for case in &cases {
         let findings = validate(&case.manifest());
         if case.decode.is_some() {
-            let refused = findings
-                .iter()
-                .any(|f| f.message.contains("quantities must match"));
+            let refused = findings.iter().any(|f| f.message.contains("quantities must match"));
             if !refused {
-                wrong.push(format!(
-                    "{}: {findings:?} instead of a refused quantity",
-                    case.name
-                ));
+                wrong.push(format!("{}: {findings:?} instead of a refused quantity", case.name));
             }
             continue;
         }
@@ -115,30 +98,18 @@ fn what_the_api_server_refuses_is_refused_at_the_same_fields_in_the_same_words()
         }
         for finding in &findings {
             if !case.causes.iter().any(|c| c.is(finding)) {
-                wrong.push(format!(
-                    "{}: {finding} is not what the server says",
-                    case.name
-                ));
+                wrong.push(format!("{}: {finding} is not what the server says", case.name));
             }
         }
     }
-    assert!(
-        wrong.is_empty(),
-        "{} differences:\n{}",
-        wrong.len(),
-        wrong.join("\n")
-    );
+    assert!(wrong.is_empty(), "{} differences:\n{}", wrong.len(), wrong.join("\n"));
 }
 
 #[test]
 fn what_the_api_server_accepts_is_accepted() {
     let wrong: Vec<String> = accepted()
         .iter()
-        .flat_map(|case| {
-            validate(&case.manifest())
-                .into_iter()
-                .map(|f| format!("{}: {f}", case.name))
-        })
+        .flat_map(|case| validate(&case.manifest()).into_iter().map(|f| format!("{}: {f}", case.name)))
         .collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
@@ -147,11 +118,7 @@ fn what_the_api_server_accepts_is_accepted() {
 fn every_case_of_the_corpus_has_a_name_of_its_own() {
     let mut seen = std::collections::BTreeSet::new();
     for case in refused().into_iter().chain(accepted()) {
-        assert!(
-            seen.insert(case.name.clone()),
-            "{} is there twice",
-            case.name
-        );
+        assert!(seen.insert(case.name.clone()), "{} is there twice", case.name);
     }
 }
 
@@ -162,10 +129,7 @@ fn annotations_may_not_exceed_256_kib() {
     assert_eq!(validate(&manifest), []);
     manifest["metadata"]["annotations"] = json!({"a": "x".repeat(256 * 1024)});
     let found = validate(&manifest);
-    assert_eq!(
-        found[0].to_string(),
-        "metadata.annotations: Too long: may not be more than 262144 bytes"
-    );
+    assert_eq!(found[0].to_string(), "metadata.annotations: Too long: may not be more than 262144 bytes");
 }
 
 #[test]
@@ -195,9 +159,7 @@ fn quantities_are_read_and_written_as_kubernetes_does() {
         let quantity: Quantity = text.parse().unwrap();
         assert_eq!(quantity.to_string(), canonical, "{text}");
     }
-    for text in [
-        "", "a", "1GB", "1 Gi", " 1", "1.2.3", "--1", "1e", "1eX", ".", "+", "1mi", "1K", "٣",
-    ] {
+    for text in ["", "a", "1GB", "1 Gi", " 1", "1.2.3", "--1", "1e", "1eX", ".", "+", "1mi", "1K", "٣"] {
         assert!(text.parse::<Quantity>().is_err(), "{text:?} was taken");
     }
 }
@@ -223,19 +185,8 @@ fn hostile_json() -> impl Strategy<Value = Value> {
         any::<f64>().prop_map(Value::from),
         ".{0,12}".prop_map(Value::from),
         "[-a-zA-Z0-9./']{0,70}".prop_map(Value::from),
-        prop::sample::select(
-            &[
-                "Indexed",
-                "Never",
-                "In",
-                "Exists",
-                "1e999999999999",
-                "-1Ei",
-                "é'].'['",
-                "0-1,3"
-            ][..]
-        )
-        .prop_map(Value::from),
+        prop::sample::select(&["Indexed", "Never", "In", "Exists", "1e999999999999", "-1Ei", "é'].'['", "0-1,3"][..])
+            .prop_map(Value::from),
     ];
     let names: &[&str] = &[
         "metadata",
@@ -302,11 +253,8 @@ fn hostile_json() -> impl Strategy<Value = Value> {
     leaf.prop_recursive(7, 160, 8, move |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
-            prop::collection::btree_map(prop::sample::select(names), inner, 0..8).prop_map(|map| {
-                map.into_iter()
-                    .map(|(k, v)| (k.to_owned(), v))
-                    .collect::<Value>()
-            }),
+            prop::collection::btree_map(prop::sample::select(names), inner, 0..8)
+                .prop_map(|map| { map.into_iter().map(|(k, v)| (k.to_owned(), v)).collect::<Value>() }),
         ]
     })
 }

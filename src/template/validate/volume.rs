@@ -73,9 +73,7 @@ pub(super) fn validate_volumes<'a>(volumes: &'a Node<'a>, out: &mut Findings) ->
             seen.insert(name.str().to_owned());
         }
         if let Some(name) = value.get("name").and_then(|n| n.as_str()) {
-            let claim = ["persistentVolumeClaim", "ephemeral"]
-                .iter()
-                .any(|k| volume.get(k).is_present());
+            let claim = ["persistentVolumeClaim", "ephemeral"].iter().any(|k| volume.get(k).is_present());
             known.0.entry(name).or_insert(claim);
         }
     }
@@ -96,10 +94,7 @@ fn validate_source(volume: &Node<'_>, out: &mut Findings) {
                 "downwardAPI" => "downwarAPI",
                 kind => kind,
             };
-            out.forbidden(
-                &volume.named(shown),
-                "may not specify more than 1 volume type",
-            );
+            out.forbidden(&volume.named(shown), "may not specify more than 1 volume type");
             continue;
         }
         found = true;

@@ -8,16 +8,8 @@ use super::quantity::{FORM, Quantity};
 use super::{env, meta, names, projected};
 
 const MODE_RANGE: &str = "must be a number between 0 and 0777 (octal), both inclusive";
-const HOST_PATH_TYPES: [&str; 8] = [
-    "",
-    "BlockDevice",
-    "CharDevice",
-    "Directory",
-    "DirectoryOrCreate",
-    "File",
-    "FileOrCreate",
-    "Socket",
-];
+const HOST_PATH_TYPES: [&str; 8] =
+    ["", "BlockDevice", "CharDevice", "Directory", "DirectoryOrCreate", "File", "FileOrCreate", "Socket"];
 
 /// Sources of which only the presence of some fields is asked.
 const NEEDS: [(&str, &[&str]); 14] = [
@@ -40,11 +32,7 @@ const NEEDS: [(&str, &[&str]); 14] = [
 pub(super) fn validate_kind(kind: &str, volume: &Node<'_>, source: &Node<'_>, out: &mut Findings) {
     // The server has its own word for this one.
     let disk = volume.named("persistentDisk");
-    let at = if kind == "gcePersistentDisk" {
-        &disk
-    } else {
-        source
-    };
+    let at = if kind == "gcePersistentDisk" { &disk } else { source };
     for (_, fields) in NEEDS.iter().filter(|(name, _)| *name == kind) {
         for field in fields.iter().filter(|f| source.get(f).str().is_empty()) {
             out.required(&at.named(field), "");
@@ -58,16 +46,8 @@ pub(super) fn validate_kind(kind: &str, volume: &Node<'_>, source: &Node<'_>, ou
             descending_path(&directory, directory.str(), out);
         }
         "gcePersistentDisk" | "awsElasticBlockStore" => {
-            if let Some(n) = source
-                .get("partition")
-                .int()
-                .filter(|n| !(0..=255).contains(n))
-            {
-                out.invalid_shown(
-                    &at.named("partition"),
-                    n,
-                    "must be between 1 and 255, inclusive",
-                );
+            if let Some(n) = source.get("partition").int().filter(|n| !(0..=255).contains(n)) {
+                out.invalid_shown(&at.named("partition"), n, "must be between 1 and 255, inclusive");
             }
         }
         "secret" => {
@@ -173,11 +153,7 @@ pub(super) fn validate_downward_file(file: &Node<'_>, at: &Node<'_>, out: &mut F
         env::validate_field_ref(&field, &env::VOLUME_FIELDS, out);
         out.reroot_since(before, file, at);
         if resource.is_present() {
-            out.invalid(
-                at,
-                "resource",
-                "fieldRef and resourceFieldRef can not be specified simultaneously",
-            );
+            out.invalid(at, "resource", "fieldRef and resourceFieldRef can not be specified simultaneously");
         }
     } else if resource.is_present() {
         let before = out.len();
@@ -203,24 +179,14 @@ fn validate_nfs(source: &Node<'_>, out: &mut Findings) {
 fn validate_iscsi(source: &Node<'_>, out: &mut Findings) {
     out.non_empty(&source.get("targetPortal"));
     let iqn = source.get("iqn");
-    if out.non_empty(&iqn)
-        && !["iqn", "eui", "naa"]
-            .iter()
-            .any(|p| iqn.str().starts_with(p))
-    {
-        out.invalid(
-            &iqn,
-            iqn.str(),
-            "must be valid format starting with iqn, eui, or naa",
-        );
+    if out.non_empty(&iqn) && !["iqn", "eui", "naa"].iter().any(|p| iqn.str().starts_with(p)) {
+        out.invalid(&iqn, iqn.str(), "must be valid format starting with iqn, eui, or naa");
     }
     let lun = source.get("lun");
     if let Some(n) = lun.int().filter(|n| !(0..=255).contains(n)) {
         out.invalid_shown(&lun, n, "must be between 0 and 255, inclusive");
     }
-    let chap = ["chapAuthDiscovery", "chapAuthSession"]
-        .iter()
-        .any(|f| source.get(f).is_true());
+    let chap = ["chapAuthDiscovery", "chapAuthSession"].iter().any(|f| source.get(f).is_true());
     if chap && !source.get("secretRef").is_present() {
         out.required(&source.get("secretRef"), "");
     }
@@ -231,10 +197,7 @@ fn validate_fc(source: &Node<'_>, out: &mut Findings) {
     let has_targets = !targets.list().is_empty();
     let has_ids = !source.get("wwids").list().is_empty();
     if !has_targets && !has_ids {
-        out.required(
-            &targets,
-            "must specify either targetWWNs or wwids, but not both",
-        );
+        out.required(&targets, "must specify either targetWWNs or wwids, but not both");
     }
     if has_targets && has_ids {
         let detail = "targetWWNs and wwids can not be specified simultaneously";
@@ -252,10 +215,7 @@ fn validate_fc(source: &Node<'_>, out: &mut Findings) {
 
 fn validate_flocker(source: &Node<'_>, out: &mut Findings) {
     let name = source.get("datasetName");
-    match (
-        name.str().is_empty(),
-        source.get("datasetUUID").str().is_empty(),
-    ) {
+    match (name.str().is_empty(), source.get("datasetUUID").str().is_empty()) {
         (true, true) => out.required(source, "one of datasetName and datasetUUID is required"),
         (false, false) => {
             let detail = "datasetName and datasetUUID can not be specified simultaneously";
@@ -277,11 +237,7 @@ fn validate_quobyte(source: &Node<'_>, out: &mut Findings) {
         let detail = "must be a UUID and may not exceed a length of 64 characters";
         out.required(&source.get("tenant"), detail);
     } else {
-        for _ in registry
-            .str()
-            .split(',')
-            .filter(|pair| !names::is_host_port(pair))
-        {
+        for _ in registry.str().split(',').filter(|pair| !names::is_host_port(pair)) {
             out.invalid(&registry, registry.str(), detail);
         }
     }
@@ -290,23 +246,16 @@ fn validate_quobyte(source: &Node<'_>, out: &mut Findings) {
 
 /// Without a kind the server fills in `Shared`.
 fn validate_azure_disk(source: &Node<'_>, out: &mut Findings) {
-    const MANAGED: &str = "/subscriptions/{sub-id}/resourcegroups/{group-name}/providers/microsoft.compute/disks/{disk-id}";
-    const BLOB: &str =
-        "https://{account-name}.blob.core.windows.net/{container-name}/{disk-name}.vhd";
+    const MANAGED: &str =
+        "/subscriptions/{sub-id}/resourcegroups/{group-name}/providers/microsoft.compute/disks/{disk-id}";
+    const BLOB: &str = "https://{account-name}.blob.core.windows.net/{container-name}/{disk-name}.vhd";
     out.non_empty(&source.get("diskName"));
     let uri = source.get("diskURI");
     out.non_empty(&uri);
-    out.one_of(
-        &source.get("cachingMode"),
-        &["None", "ReadOnly", "ReadWrite"],
-    );
+    out.one_of(&source.get("cachingMode"), &["None", "ReadOnly", "ReadWrite"]);
     out.one_of(&source.get("kind"), &["Dedicated", "Managed", "Shared"]);
     let managed = source.get("kind").str() == "Managed";
-    let (prefix, form) = if managed {
-        ("/subscriptions/", MANAGED)
-    } else {
-        ("https://", BLOB)
-    };
+    let (prefix, form) = if managed { ("/subscriptions/", MANAGED) } else { ("https://", BLOB) };
     if !uri.str().starts_with(prefix) {
         out.unsupported(&uri, uri.str(), &[form]);
     }
@@ -319,33 +268,20 @@ fn validate_csi(source: &Node<'_>, out: &mut Findings) {
     if driver.str().len() > MAX_DRIVER {
         out.too_long(&driver, MAX_DRIVER);
     }
-    out.all_invalid(
-        &driver,
-        driver.str(),
-        names::dns_subdomain(&driver.str().to_lowercase()),
-    );
+    out.all_invalid(&driver, driver.str(), names::dns_subdomain(&driver.str().to_lowercase()));
     let reference = source.get("nodePublishSecretRef");
     if reference.is_present() {
         let name = reference.get("name");
         if out.non_empty(&name) {
             // The server reports it beside the reference, not inside.
-            out.all_invalid(
-                &source.named("name"),
-                name.str(),
-                names::dns_subdomain(name.str()),
-            );
+            out.all_invalid(&source.named("name"), name.str(), names::dns_subdomain(name.str()));
         }
     }
 }
 
 /// The claim that an ephemeral volume makes for its pod.
 pub(super) fn validate_claim_template(template: &Node<'_>, out: &mut Findings) {
-    const MODES: [&str; 4] = [
-        "ReadOnlyMany",
-        "ReadWriteMany",
-        "ReadWriteOnce",
-        "ReadWriteOncePod",
-    ];
+    const MODES: [&str; 4] = ["ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod"];
     let metadata = template.get("metadata");
     meta::validate_labels(&metadata.get("labels"), out);
     meta::validate_annotations(&metadata.get("annotations"), out);
@@ -362,10 +298,7 @@ pub(super) fn validate_claim_template(template: &Node<'_>, out: &mut Findings) {
         seen.insert(mode.str().to_owned());
     }
     if seen.contains("ReadWriteOncePod") && seen.len() > 1 {
-        out.forbidden(
-            &modes,
-            "may not use ReadWriteOncePod with other access modes",
-        );
+        out.forbidden(&modes, "may not use ReadWriteOncePod with other access modes");
     }
     meta::validate_selector(&spec.get("selector"), out);
     // The server leaves out `requests` in this path.
@@ -378,11 +311,7 @@ pub(super) fn validate_claim_template(template: &Node<'_>, out: &mut Findings) {
             out.invalid(&at, &quantity.to_string(), "must be greater than zero");
         }
         Some(Ok(_)) => {}
-        Some(Err(_)) => out.invalid_json(
-            &requests.key("storage"),
-            requests.get("storage").value(),
-            FORM,
-        ),
+        Some(Err(_)) => out.invalid_json(&requests.key("storage"), requests.get("storage").value(), FORM),
     }
     for field in ["storageClassName", "volumeAttributesClassName"] {
         let class = spec.get(field);

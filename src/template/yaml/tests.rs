@@ -10,25 +10,14 @@ fn refused(yaml: &str) -> YamlError {
 
 #[test]
 fn documents_are_read_and_empty_ones_passed_over() {
-    assert_eq!(
-        read_all("---\na: 1\n---\n---\nb: [x]\n").unwrap(),
-        [json!({"a": 1}), json!({"b": ["x"]})]
-    );
+    assert_eq!(read_all("---\na: 1\n---\n---\nb: [x]\n").unwrap(), [json!({"a": 1}), json!({"b": ["x"]})]);
     assert_eq!(read("# nothing\n").unwrap(), json!(null));
-    assert!(
-        read("a: 1\n---\nb: 2\n")
-            .unwrap_err()
-            .message
-            .contains("found 2")
-    );
+    assert!(read("a: 1\n---\nb: 2\n").unwrap_err().message.contains("found 2"));
 }
 
 #[test]
 fn keys_are_texts_and_come_once() {
-    assert_eq!(
-        read("{1: a, true: b}").unwrap(),
-        json!({"1": "a", "true": "b"})
-    );
+    assert_eq!(read("{1: a, true: b}").unwrap(), json!({"1": "a", "true": "b"}));
     let error = refused("x:\n  a: 1\n  a: 2\n");
     assert!(error.message.contains("duplicate key `a`"));
     assert_eq!(error.line, Some(2));
@@ -36,20 +25,13 @@ fn keys_are_texts_and_come_once() {
 
 #[test]
 fn merge_keys_give_what_is_not_there_already() {
-    assert_eq!(
-        read("d: &d {a: 1, b: 2}\ne: {<<: *d, b: 3}\n").unwrap()["e"],
-        json!({"a": 1, "b": 3})
-    );
+    assert_eq!(read("d: &d {a: 1, b: 2}\ne: {<<: *d, b: 3}\n").unwrap()["e"], json!({"a": 1, "b": 3}));
     assert!(refused("a: {<<: 1}").message.contains("merge key"));
 }
 
 #[test]
 fn a_tag_is_refused() {
-    assert!(
-        refused("a: !thing x")
-            .message
-            .contains("`!thing` means nothing here")
-    );
+    assert!(refused("a: !thing x").message.contains("`!thing` means nothing here"));
 }
 
 #[test]
@@ -72,10 +54,7 @@ fn a_message_holds_no_place_of_its_own() {
 fn bombs_run_into_a_limit() {
     let deep = format!("{}{}", "[".repeat(100), "]".repeat(100));
     assert_eq!(refused(&deep).limit, Some(Limit::NestingDepth));
-    assert_eq!(
-        refused(&"[".repeat(100_000)).limit,
-        Some(Limit::NestingDepth)
-    );
+    assert_eq!(refused(&"[".repeat(100_000)).limit, Some(Limit::NestingDepth));
     let wide = "- x\n".repeat(Limit::YamlNodes.max() + 1);
     assert_eq!(refused(&wide).limit, Some(Limit::YamlNodes));
 }
@@ -83,14 +62,8 @@ fn bombs_run_into_a_limit() {
 #[test]
 fn an_object_is_read_from_yaml_or_json() {
     assert_eq!(read_object("").unwrap(), Map::new());
-    assert_eq!(
-        Value::Object(read_object("{\"a\": [1]}").unwrap()),
-        json!({"a": [1]})
-    );
-    assert_eq!(
-        read_object("[1]").unwrap_err(),
-        "expected a mapping of names to values"
-    );
+    assert_eq!(Value::Object(read_object("{\"a\": [1]}").unwrap()), json!({"a": [1]}));
+    assert_eq!(read_object("[1]").unwrap_err(), "expected a mapping of names to values");
     assert!(read_object("a: [").unwrap_err().starts_with("line "));
 }
 
@@ -130,13 +103,7 @@ fn strings_that_any_reader_could_mistake_are_quoted() {
         let written = write(&json!(text));
         assert!(written.starts_with('"'), "{text:?} is written as {written}");
     }
-    for text in [
-        "busybox",
-        "/app/dummyjob",
-        "--day",
-        "batch/v1",
-        "http://a.b:80/c",
-    ] {
+    for text in ["busybox", "/app/dummyjob", "--day", "batch/v1", "http://a.b:80/c"] {
         assert_eq!(write(&json!(text)), format!("{text}\n"));
     }
 }

@@ -49,15 +49,8 @@ fn check_object(path: &str, value: &Value, fields: Fields, faults: &mut Vec<Faul
         return;
     };
     for (key, value) in object.iter().filter(|(_, value)| asks_for_something(value)) {
-        let path = if path.is_empty() {
-            key.clone()
-        } else {
-            format!("{path}.{key}")
-        };
-        let rule = fields
-            .iter()
-            .find(|(name, _)| name == key)
-            .map(|(_, rule)| rule);
+        let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+        let rule = fields.iter().find(|(name, _)| name == key).map(|(_, rule)| rule);
         check_field(path, value, rule, faults);
     }
 }
@@ -81,8 +74,7 @@ fn check_field(path: String, value: &Value, rule: Option<&Rule>, faults: &mut Ve
             format!("{value} cannot be honoured by the process executor: {advice}")
         }
         Some(Refused(advice)) => format!("cannot be honoured by the process executor: {advice}"),
-        None => "is unknown to the process executor; remove it, or run this job on Kubernetes"
-            .to_owned(),
+        None => "is unknown to the process executor; remove it, or run this job on Kubernetes".to_owned(),
     };
     faults.push((path, refusal));
 }
@@ -112,10 +104,9 @@ fn list_fields(path: &str, fields: Fields, rows: &mut String) {
         };
         let (word, text) = match rule {
             // Its fields are those of `containers`, which the table need not show twice.
-            Each(_) if *name == "initContainers" => (
-                "honoured",
-                "one after another, with the fields of `containers`".to_owned(),
-            ),
+            Each(_) if *name == "initContainers" => {
+                ("honoured", "one after another, with the fields of `containers`".to_owned())
+            }
             Object(fields) => {
                 list_fields(&path, fields, rows);
                 continue;

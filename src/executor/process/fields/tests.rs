@@ -52,11 +52,7 @@ fn what_would_change_the_job_is_refused_with_its_path() {
     ]
     .map(|path| format!("{pod}.{path}"));
     assert_eq!(paths, expected);
-    assert!(
-        faults
-            .iter()
-            .all(|(_, message)| message.contains("process executor"))
-    );
+    assert!(faults.iter().all(|(_, message)| message.contains("process executor")));
 }
 
 #[test]
@@ -66,17 +62,11 @@ fn the_reference_page_shows_this_table() {
     let page = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/process-executor.md");
     let text = std::fs::read_to_string(&page).unwrap();
     let start = text.find(head).unwrap();
-    let end = text[start..]
-        .find("\n\n")
-        .map_or(text.len(), |at| start + at + 1);
+    let end = text[start..].find("\n\n").map_or(text.len(), |at| start + at + 1);
     if std::env::var_os("INSTA_UPDATE").is_some_and(|it| it == "always") {
         let updated = format!("{}{rows}{}", &text[..start], &text[end..]);
         std::fs::write(&page, updated).unwrap();
     } else {
-        assert_eq!(
-            &text[start..end],
-            rows,
-            "run this test with INSTA_UPDATE=always"
-        );
+        assert_eq!(&text[start..end], rows, "run this test with INSTA_UPDATE=always");
     }
 }

@@ -16,13 +16,10 @@ fn children() -> Vec<Pid> {
     let own = std::process::id();
     let parse = |text: String| {
         let numbers = text.split_whitespace();
-        numbers
-            .filter_map(|number| Pid::from_raw(number.parse().ok()?))
-            .collect()
+        numbers.filter_map(|number| Pid::from_raw(number.parse().ok()?)).collect()
     };
     // A guard has one thread, so its children are those of that thread.
-    std::fs::read_to_string(format!("/proc/self/task/{own}/children"))
-        .map_or_else(|_| children_by_scan(own), parse)
+    std::fs::read_to_string(format!("/proc/self/task/{own}/children")).map_or_else(|_| children_by_scan(own), parse)
 }
 
 /// For kernels without `CONFIG_PROC_CHILDREN`.

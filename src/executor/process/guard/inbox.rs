@@ -20,10 +20,7 @@ pub(super) struct Orders {
 impl Orders {
     pub(super) fn new() -> io::Result<Self> {
         set_nonblocking(io::stdin().as_fd())?;
-        Ok(Self {
-            pending: Vec::new(),
-            closed: false,
-        })
+        Ok(Self { pending: Vec::new(), closed: false })
     }
 
     /// Takes in what the pipe holds now.
@@ -67,9 +64,7 @@ impl Orders {
     pub(super) fn read(&mut self) -> Vec<Order> {
         self.fill();
         let lines = std::iter::from_fn(|| self.line());
-        lines
-            .filter_map(|line| serde_json::from_str(&line).ok())
-            .collect()
+        lines.filter_map(|line| serde_json::from_str(&line).ok()).collect()
     }
 }
 
@@ -106,8 +101,5 @@ pub(super) fn poll_in<Fd: AsFd>(fd: &Fd) -> PollFd<'_> {
 
 pub(super) fn set_nonblocking(fd: BorrowedFd<'_>) -> io::Result<()> {
     let flags = rustix::fs::fcntl_getfl(fd)?;
-    Ok(rustix::fs::fcntl_setfl(
-        fd,
-        flags | rustix::fs::OFlags::NONBLOCK,
-    )?)
+    Ok(rustix::fs::fcntl_setfl(fd, flags | rustix::fs::OFlags::NONBLOCK)?)
 }

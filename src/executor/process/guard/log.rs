@@ -43,17 +43,8 @@ pub(crate) struct LogWriter {
 impl LogWriter {
     /// Creates the log file, which must not exist.
     pub(crate) fn create(path: &Path) -> io::Result<Self> {
-        let file = OpenOptions::new()
-            .append(true)
-            .create_new(true)
-            .open(path)?;
-        Ok(Self {
-            file,
-            len: 0,
-            last: Timestamp::UNIX_EPOCH,
-            unfinished: [Vec::new(), Vec::new()],
-            failure: None,
-        })
+        let file = OpenOptions::new().append(true).create_new(true).open(path)?;
+        Ok(Self { file, len: 0, last: Timestamp::UNIX_EPOCH, unfinished: [Vec::new(), Vec::new()], failure: None })
     }
 
     /// How many bytes of whole lines the file holds.
@@ -101,9 +92,7 @@ impl LogWriter {
             return Some(format!("its log may not be durable: {error}"));
         }
         let (bytes, error) = self.failure?;
-        Some(format!(
-            "{bytes} bytes of its log could not be written: {error}"
-        ))
+        Some(format!("{bytes} bytes of its log could not be written: {error}"))
     }
 
     fn append(&mut self, lines: &[u8]) {

@@ -52,9 +52,7 @@ fn guard() -> io::Result<()> {
         return Ok(());
     };
     let instructions: Instructions = serde_json::from_str(&line).map_err(|error| {
-        io::Error::other(format!(
-            "its instructions cannot be read: {error}; this command is for Jobwright's own use"
-        ))
+        io::Error::other(format!("its instructions cannot be read: {error}; this command is for Jobwright's own use"))
     })?;
     let signals = Signals::new()?;
     #[cfg(target_os = "linux")]
@@ -62,10 +60,7 @@ fn guard() -> io::Result<()> {
     match Guard::start(&instructions, orders, signals) {
         Ok(guard) => guard.run(&instructions),
         Err(error) => {
-            let message = format!(
-                "{} cannot be started: {error}",
-                instructions.program.display()
-            );
+            let message = format!("{} cannot be started: {error}", instructions.program.display());
             conclude(&instructions, Exit::start_error(Timestamp::now(), message))
         }
     }
@@ -138,10 +133,7 @@ impl Guard {
         for pipe in [out.as_ref().map(AsFd::as_fd), err.as_ref().map(AsFd::as_fd)] {
             pipe.map(set_nonblocking).transpose()?;
         }
-        tell(&Notice::Started {
-            at: started,
-            pid: main.as_raw_nonzero().get(),
-        });
+        tell(&Notice::Started { at: started, pid: main.as_raw_nonzero().get() });
         Ok(Self {
             orders,
             signals,
@@ -194,14 +186,8 @@ impl Guard {
         let stdin = io::stdin();
         let more = [
             (Wake::Order, (!self.orders.closed).then(|| stdin.as_fd())),
-            (
-                Wake::Output(Stream::Out),
-                self.out.as_ref().map(AsFd::as_fd),
-            ),
-            (
-                Wake::Output(Stream::Err),
-                self.err.as_ref().map(AsFd::as_fd),
-            ),
+            (Wake::Output(Stream::Out), self.out.as_ref().map(AsFd::as_fd)),
+            (Wake::Output(Stream::Err), self.err.as_ref().map(AsFd::as_fd)),
         ];
         for (wake, fd) in more {
             if let Some(fd) = fd {
@@ -209,19 +195,14 @@ impl Guard {
                 fds.push(PollFd::from_borrowed_fd(fd, PollFlags::IN));
             }
         }
-        let timeout = self
-            .kill_at
-            .and_then(|at| at.saturating_duration_since(Instant::now()).try_into().ok());
+        let timeout = self.kill_at.and_then(|at| at.saturating_duration_since(Instant::now()).try_into().ok());
         match poll(&mut fds, timeout.as_ref()) {
             Ok(_) => {}
             Err(Errno::INTR) => return Ok(Vec::new()),
             Err(error) => return Err(error.into()),
         }
         let ready = wakes.into_iter().zip(&fds);
-        Ok(ready
-            .filter(|(_, fd)| !fd.revents().is_empty())
-            .map(|(wake, _)| wake)
-            .collect())
+        Ok(ready.filter(|(_, fd)| !fd.revents().is_empty()).map(|(wake, _)| wake).collect())
     }
 
     fn follow_orders(&mut self) {
@@ -297,12 +278,7 @@ impl Guard {
     }
 
     /// All have ended, so what the pipes hold now is all that they will ever hold.
-    fn finish(
-        mut self,
-        instructions: &Instructions,
-        finished: Timestamp,
-        status: WaitStatus,
-    ) -> io::Result<()> {
+    fn finish(mut self, instructions: &Instructions, finished: Timestamp, status: WaitStatus) -> io::Result<()> {
         for stream in [Stream::Out, Stream::Err] {
             while self.copy_output(stream) {}
         }
@@ -315,12 +291,7 @@ impl Guard {
     }
 }
 
-fn describe_exit(
-    started: Timestamp,
-    finished: Timestamp,
-    status: WaitStatus,
-    log_failure: Option<String>,
-) -> Exit {
+fn describe_exit(started: Timestamp, finished: Timestamp, status: WaitStatus, log_failure: Option<String>) -> Exit {
     let signal = status.terminating_signal();
     let exit_code = signal.map_or_else(|| status.exit_status().unwrap_or(-1), |it| 128 + it);
     let reason = if exit_code == 0 { "Completed" } else { "Error" };

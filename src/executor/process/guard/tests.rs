@@ -43,20 +43,10 @@ fn times_never_go_back() {
 
 #[test]
 fn long_lines_are_written_in_pieces_that_keep_characters_whole() {
-    let line = format!(
-        "{}é{}",
-        "x".repeat(LONGEST_PIECE - 1),
-        "y".repeat(LONGEST_PIECE)
-    );
+    let line = format!("{}é{}", "x".repeat(LONGEST_PIECE - 1), "y".repeat(LONGEST_PIECE));
     let text = written(|log| log.write(Stream::Out, format!("{line}\n").as_bytes(), at(1)));
-    let pieces: Vec<(&str, &str)> = text
-        .lines()
-        .map(|it| {
-            it["2026-01-31T09:00:00.000000001Z stdout ".len()..]
-                .split_once(' ')
-                .unwrap()
-        })
-        .collect();
+    let pieces: Vec<(&str, &str)> =
+        text.lines().map(|it| it["2026-01-31T09:00:00.000000001Z stdout ".len()..].split_once(' ').unwrap()).collect();
     assert_eq!(pieces.iter().map(|it| it.0).collect::<String>(), "PPF");
     assert_eq!(pieces.iter().map(|it| it.1).collect::<String>(), line);
     assert!(pieces.iter().all(|it| it.1.len() <= LONGEST_PIECE));
@@ -67,13 +57,7 @@ fn messages_take_one_line_each() {
     let exit = Exit::start_error(at(1), "no\nsuch file".to_owned());
     let text = serde_json::to_string(&Notice::Ended(exit.clone())).unwrap();
     assert!(!text.contains('\n'), "{text}");
-    assert_eq!(
-        serde_json::from_str::<Notice>(&text).unwrap(),
-        Notice::Ended(exit)
-    );
+    assert_eq!(serde_json::from_str::<Notice>(&text).unwrap(), Notice::Ended(exit));
     assert_eq!(serde_json::to_string(&Order::Stop).unwrap(), r#""stop""#);
-    assert_eq!(
-        serde_json::to_string(&Order::Want(7)).unwrap(),
-        r#"{"want":7}"#
-    );
+    assert_eq!(serde_json::to_string(&Order::Want(7)).unwrap(), r#"{"want":7}"#);
 }

@@ -9,17 +9,10 @@ async fn a_form_launches_once_however_often_it_is_sent() {
     let site = Site::new().await;
     let page = site.get("/templates/task").await;
     let token = value_of(&page.html, "token");
-    let form = [
-        ("token", token.as_str()),
-        ("p.who", "Ada"),
-        ("p.times", "1"),
-    ];
+    let form = [("token", token.as_str()), ("p.who", "Ada"), ("p.times", "1")];
     for _ in 0..2 {
         let answer = site.post("/templates/task/launch", &form).await;
-        assert_eq!(
-            (answer.status, answer.location),
-            (StatusCode::SEE_OTHER, format!("/jobs/{token}"))
-        );
+        assert_eq!((answer.status, answer.location), (StatusCode::SEE_OTHER, format!("/jobs/{token}")));
     }
     assert_eq!(site.executor.creations().len(), 1);
 }
@@ -31,24 +24,15 @@ async fn a_form_that_comes_back_with_other_values_asks_and_then_launches_another
     fn form<'a>(token: &'a str, who: &'a str) -> [(&'a str, &'a str); 2] {
         [("token", token), ("p.who", who)]
     }
-    site.post("/templates/task/launch", &form(&token, "Ada"))
-        .await;
-    let asked = site
-        .post("/templates/task/launch", &form(&token, "Grace"))
-        .await;
+    site.post("/templates/task/launch", &form(&token, "Ada")).await;
+    let asked = site.post("/templates/task/launch", &form(&token, "Grace")).await;
     assert_eq!(asked.status, StatusCode::CONFLICT);
-    assert!(
-        asked
-            .html
-            .contains("This form has launched a job before, with other values")
-    );
+    assert!(asked.html.contains("This form has launched a job before, with other values"));
     assert!(asked.html.contains(&format!("href=\"/jobs/{token}\"")));
     assert_eq!(value_of(&asked.html, "p.who"), "Grace");
     let fresh = value_of(&asked.html, "token");
     assert_ne!(fresh, token);
-    let answer = site
-        .post("/templates/task/launch", &form(&fresh, "Grace"))
-        .await;
+    let answer = site.post("/templates/task/launch", &form(&fresh, "Grace")).await;
     assert_eq!(answer.location, format!("/jobs/{fresh}"));
     assert_eq!(site.executor.creations().len(), 2);
 }
@@ -66,11 +50,7 @@ async fn every_fault_stands_beside_its_field_and_nothing_that_was_typed_is_lost(
     ];
     let answer = site.post("/templates/task/launch", &form).await;
     assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
-    assert!(
-        answer.html.contains("<a href=\"#id\">Job ID</a>"),
-        "{}",
-        answer.html
-    );
+    assert!(answer.html.contains("<a href=\"#id\">Job ID</a>"), "{}", answer.html);
     let form = form.map(|(name, value)| (name, if name == "id" { "" } else { value }));
     let answer = site.post("/templates/task/launch", &form).await;
     assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
@@ -83,11 +63,7 @@ async fn every_fault_stands_beside_its_field_and_nothing_that_was_typed_is_lost(
         "x\ny</textarea>",
     ] {
         let expected = expected.replace("&#228;", "ä");
-        assert!(
-            answer.html.contains(&expected),
-            "{expected} in {}",
-            answer.html
-        );
+        assert!(answer.html.contains(&expected), "{expected} in {}", answer.html);
     }
     assert_eq!(value_of(&answer.html, "p.times"), "10");
     assert!(site.executor.creations().is_empty());
@@ -96,18 +72,12 @@ async fn every_fault_stands_beside_its_field_and_nothing_that_was_typed_is_lost(
 #[tokio::test]
 async fn a_preview_shows_the_manifest_masks_secrets_and_launches_nothing() {
     let site = Site::new().await;
-    let form = [
-        ("token", "t1"),
-        ("p.who", "Ada <&>"),
-        ("p.password", "hunter2"),
-    ];
+    let form = [("token", "t1"), ("p.who", "Ada <&>"), ("p.password", "hunter2")];
     let answer = site.post("/templates/task/preview", &form).await;
     assert_eq!(answer.status, StatusCode::OK);
     assert!(answer.html.contains("kind: Job") && answer.html.contains("Ada &#60;&#38;&#62;"));
     assert!(!answer.html.contains("hunter2"));
-    let incomplete = site
-        .post("/templates/task/preview", &[("token", "t1")])
-        .await;
+    let incomplete = site.post("/templates/task/preview", &[("token", "t1")]).await;
     assert!(incomplete.html.contains("There is no manifest yet"));
     assert!(site.executor.creations().is_empty());
 }
@@ -129,14 +99,8 @@ async fn a_broken_template_is_listed_with_its_error() {
     assert!(list.contains("Greeting") && list.contains("broken.yaml"));
     let page = site.get("/templates/broken").await;
     assert_eq!(page.status, StatusCode::OK);
-    assert!(
-        page.html.contains("The file of this template is broken")
-            && !page.html.contains("<form class=\"form\"")
-    );
-    assert_ne!(
-        site.post("/templates/broken/launch", &[]).await.status,
-        StatusCode::SEE_OTHER
-    );
+    assert!(page.html.contains("The file of this template is broken") && !page.html.contains("<form class=\"form\""));
+    assert_ne!(site.post("/templates/broken/launch", &[]).await.status, StatusCode::SEE_OTHER);
 }
 
 #[tokio::test]
@@ -144,30 +108,14 @@ async fn a_job_runs_again_with_its_parameters_changed() {
     let site = Site::new().await;
     site.launch("k1").await;
     let page = site.get("/jobs/k1/rerun").await.html;
-    assert_eq!(
-        (value_of(&page, "p.who"), value_of(&page, "p.times")),
-        ("Ada".to_owned(), "2".to_owned())
-    );
+    assert_eq!((value_of(&page, "p.who"), value_of(&page, "p.times")), ("Ada".to_owned(), "2".to_owned()));
     assert!(page.contains("action=\"/jobs/k1/rerun\""));
     let token = value_of(&page, "token");
-    let form = [
-        ("token", token.as_str()),
-        ("p.who", "Grace"),
-        ("p.times", ""),
-        ("p.password", "new"),
-    ];
+    let form = [("token", token.as_str()), ("p.who", "Grace"), ("p.times", ""), ("p.password", "new")];
     let answer = site.post("/jobs/k1/rerun", &form).await;
     assert_eq!(answer.location, format!("/jobs/{token}"), "{}", answer.html);
-    let job = site
-        .service
-        .store()
-        .job(&token.parse().unwrap())
-        .unwrap()
-        .unwrap();
+    let job = site.service.store().job(&token.parse().unwrap()).unwrap().unwrap();
     assert_eq!(job.intent.rerun_of.unwrap().as_str(), "k1");
     assert_eq!(job.intent.parameters["who"], "Grace");
-    assert_eq!(
-        job.intent.parameters["times"], 1,
-        "what was deleted from the form is the default again"
-    );
+    assert_eq!(job.intent.parameters["times"], 1, "what was deleted from the form is the default again");
 }

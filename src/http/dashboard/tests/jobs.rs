@@ -9,29 +9,17 @@ use crate::job::Report;
 async fn the_page_of_a_job_shows_words_beside_evidence_to_its_end() {
     let site = Site::new().await;
     let id = site.launch("k1").await;
-    let report = Report::new(
-        jiff::Timestamp::now(),
-        Some(1),
-        "Greeting <all>".to_owned(),
-        None,
-        Some(40),
-    );
+    let report = Report::new(jiff::Timestamp::now(), Some(1), "Greeting <all>".to_owned(), None, Some(40));
     site.service.report(&id, report.unwrap()).await.unwrap();
     let page = site.get("/jobs/k1").await.html;
     assert!(page.contains("Greeting &#60;all&#62;") && page.contains("value=\"40\""));
     assert!(page.contains("/jobs/k1/cancel") && !page.contains("data-terminal"));
-    site.executor
-        .exit(&id, 3, &["hello, \u{1b}[1mAda\u{1b}[0m", "<b>"]);
+    site.executor.exit(&id, 3, &["hello, \u{1b}[1mAda\u{1b}[0m", "<b>"]);
     site.until_log_kept(&id).await;
     let page = site.get("/jobs/k1").await.html;
-    for expected in [
-        "data-terminal",
-        "Failed",
-        "exit code 3",
-        "hello, Ada\n&#60;b&#62;\n",
-        "kind: Job",
-        "/jobs/k1/delete",
-    ] {
+    for expected in
+        ["data-terminal", "Failed", "exit code 3", "hello, Ada\n&#60;b&#62;\n", "kind: Job", "/jobs/k1/delete"]
+    {
         assert!(page.contains(expected), "{expected} in {page}");
     }
 }
@@ -44,27 +32,12 @@ async fn a_job_is_cancelled_and_a_record_deleted_by_a_form() {
     assert_eq!(refused.status, StatusCode::CONFLICT);
     assert!(refused.html.contains("<h1>") && refused.html.contains("cancel it first"));
     let asked = site.post("/jobs/k1/cancel", &[]).await;
-    assert_eq!(
-        (asked.status, asked.location.as_str()),
-        (StatusCode::SEE_OTHER, "/jobs/k1")
-    );
-    assert!(
-        site.service
-            .store()
-            .job(&id)
-            .unwrap()
-            .unwrap()
-            .status
-            .cancellation
-            .is_some()
-    );
+    assert_eq!((asked.status, asked.location.as_str()), (StatusCode::SEE_OTHER, "/jobs/k1"));
+    assert!(site.service.store().job(&id).unwrap().unwrap().status.cancellation.is_some());
     site.executor.exit(&id, 0, &[]);
     site.until_log_kept(&id).await;
     let deleted = site.post("/jobs/k1/delete", &[]).await;
-    assert_eq!(
-        (deleted.status, deleted.location.as_str()),
-        (StatusCode::SEE_OTHER, "/")
-    );
+    assert_eq!((deleted.status, deleted.location.as_str()), (StatusCode::SEE_OTHER, "/"));
     let gone = site.get("/jobs/k1").await;
     assert_eq!(gone.status, StatusCode::NOT_FOUND);
     assert!(gone.html.contains("There is no job k1") && gone.html.contains("Show the jobs"));
@@ -74,17 +47,9 @@ async fn a_job_is_cancelled_and_a_record_deleted_by_a_form() {
 async fn another_site_cannot_make_a_browser_act() {
     let site = Site::new().await;
     site.launch("k1").await;
-    let paths = [
-        "/jobs/k1/cancel",
-        "/jobs/k1/delete",
-        "/jobs/k1/rerun",
-        "/templates/task/launch",
-        "/runajob",
-    ];
+    let paths = ["/jobs/k1/cancel", "/jobs/k1/delete", "/jobs/k1/rerun", "/templates/task/launch", "/runajob"];
     for path in paths {
-        let answer = site
-            .post_from("https://evil.example", path, &[("p.who", "Eve")])
-            .await;
+        let answer = site.post_from("https://evil.example", path, &[("p.who", "Eve")]).await;
         assert_eq!(answer.status, StatusCode::FORBIDDEN, "{path}");
     }
     assert_eq!(site.executor.creations().len(), 1);
@@ -99,13 +64,7 @@ async fn the_list_filters_counts_and_pages() {
     let first = site.get("/").await.html;
     assert!(first.contains("id=\"job-job-51\"") && !first.contains("id=\"job-job-01\""));
     assert!(first.contains("<span class=\"count\">52</span>"));
-    let older = first
-        .split("rel=\"next\" href=\"")
-        .nth(1)
-        .unwrap()
-        .split('"')
-        .next()
-        .unwrap();
+    let older = first.split("rel=\"next\" href=\"").nth(1).unwrap().split('"').next().unwrap();
     let second = site.get(&older.replace("&#38;", "&")).await.html;
     assert!(second.contains("id=\"job-job-01\"") && !second.contains("id=\"job-job-02\""));
     assert!(second.contains(">Newest</a>"));
@@ -117,58 +76,27 @@ async fn the_list_filters_counts_and_pages() {
     assert!(none.contains("No job matches"));
     let odd = site.get("/?phase=ended&cursor=x").await;
     assert_eq!(odd.status, StatusCode::OK);
-    assert!(
-        odd.html.contains("is no phase") && odd.html.contains("place in the list cannot be read")
-    );
+    assert!(odd.html.contains("is no phase") && odd.html.contains("place in the list cannot be read"));
 }
 
 #[tokio::test]
 async fn the_page_of_the_replaced_system_runs_jobs_and_shows_their_words() {
     let site = Site::new().await;
-    let answer = site
-        .post("/runajob", &[("job-id", "k1"), ("job-name", "Täglich #1")])
-        .await;
-    assert_eq!(
-        (answer.status, answer.location.as_str()),
-        (StatusCode::SEE_OTHER, "/index")
-    );
+    let answer = site.post("/runajob", &[("job-id", "k1"), ("job-name", "Täglich #1")]).await;
+    assert_eq!((answer.status, answer.location.as_str()), (StatusCode::SEE_OTHER, "/index"));
     let page = site.get("/index").await.html;
-    for expected in [
-        "name=\"job-id\"",
-        "name=\"job-name\"",
-        "action=\"/runajob\"",
-        ">k1</a>",
-        "Täglich #1",
-        "<bdi>-</bdi>",
-    ] {
+    for expected in
+        ["name=\"job-id\"", "name=\"job-name\"", "action=\"/runajob\"", ">k1</a>", "Täglich #1", "<bdi>-</bdi>"]
+    {
         assert!(page.contains(expected), "{expected} in {page}");
     }
-    let report = Report::new(
-        jiff::Timestamp::now(),
-        None,
-        "Processing...".to_owned(),
-        None,
-        None,
-    );
-    site.service
-        .report(&"k1".parse().unwrap(), report.unwrap())
-        .await
-        .unwrap();
-    assert!(
-        site.get("/index")
-            .await
-            .html
-            .contains("<bdi>Processing...</bdi>")
-    );
-    let wrong = site
-        .post("/runajob", &[("job-id", "k 1"), ("job-name", "kept")])
-        .await;
+    let report = Report::new(jiff::Timestamp::now(), None, "Processing...".to_owned(), None, None);
+    site.service.report(&"k1".parse().unwrap(), report.unwrap()).await.unwrap();
+    assert!(site.get("/index").await.html.contains("<bdi>Processing...</bdi>"));
+    let wrong = site.post("/runajob", &[("job-id", "k 1"), ("job-name", "kept")]).await;
     assert!(wrong.status.is_client_error() && wrong.html.contains("role=\"alert\""));
     assert_eq!(
-        (
-            value_of(&wrong.html, "job-id"),
-            value_of(&wrong.html, "job-name")
-        ),
+        (value_of(&wrong.html, "job-id"), value_of(&wrong.html, "job-name")),
         ("k 1".to_owned(), "kept".to_owned())
     );
 }
@@ -178,9 +106,7 @@ async fn what_is_not_there_is_a_page_with_a_next_step() {
     let site = Site::new().await;
     let template = site.get("/templates/taks").await;
     assert_eq!(template.status, StatusCode::NOT_FOUND);
-    assert!(
-        template.html.contains("href=\"/templates/task\"") && template.html.contains("Go to task")
-    );
+    assert!(template.html.contains("href=\"/templates/task\"") && template.html.contains("Go to task"));
     let route = site.get("/template").await;
     assert_eq!(route.status, StatusCode::NOT_FOUND);
     assert!(route.html.contains("href=\"/templates\""));

@@ -91,11 +91,7 @@ impl Site {
         let folder = tempfile::tempdir().unwrap();
         let templates = folder.path().join("job-templates");
         std::fs::create_dir(&templates).unwrap();
-        for (name, text) in [
-            ("task", TASK),
-            ("plain", PLAIN),
-            ("broken", "---\ntitle: ["),
-        ] {
+        for (name, text) in [("task", TASK), ("plain", PLAIN), ("broken", "---\ntitle: [")] {
             std::fs::write(templates.join(format!("{name}.yaml")), text).unwrap();
         }
         let catalog = LiveCatalog::start(TemplateSource::Folder(templates), Map::new()).unwrap();
@@ -103,20 +99,10 @@ impl Site {
         let (executor, _) = FakeExecutor::new([]);
         let shared: SharedExecutor = Arc::new(executor.clone());
         let config = Config::new("http://127.0.0.1:8080");
-        let service = Service::start(config, store, catalog, shared)
-            .await
-            .unwrap();
+        let service = Service::start(config, store, catalog, shared).await.unwrap();
         let auth = Auth::new(Mode::None, Hosts::new([]), Sessions::new(&[7; 32], false));
-        let settings = Settings {
-            default_template: "plain".to_owned(),
-            ..Settings::default()
-        };
-        Self {
-            router: router(AppState::new(service.clone(), auth, settings)),
-            service,
-            executor,
-            folder,
-        }
+        let settings = Settings { default_template: "plain".to_owned(), ..Settings::default() };
+        Self { router: router(AppState::new(service.clone(), auth, settings)), service, executor, folder }
     }
 
     async fn send(&self, request: axum::http::request::Builder, body: String) -> Answer {
@@ -130,11 +116,7 @@ impl Site {
         let location = response.headers().get(header::LOCATION);
         let location = location.map_or("", |it| it.to_str().unwrap()).to_owned();
         let body = response.into_body().collect().await.unwrap().to_bytes();
-        Answer {
-            status,
-            location,
-            html: String::from_utf8(body.to_vec()).unwrap(),
-        }
+        Answer { status, location, html: String::from_utf8(body.to_vec()).unwrap() }
     }
 
     async fn get(&self, path: &str) -> Answer {
@@ -150,33 +132,21 @@ impl Site {
         let request = Request::post(path)
             .header(header::ORIGIN, origin)
             .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
-        self.send(request, body.trim_start_matches('?').to_owned())
-            .await
+        self.send(request, body.trim_start_matches('?').to_owned()).await
     }
 
     /// Launches a job by its form and gives its ID.
     async fn launch(&self, id: &str) -> JobId {
         let form = [("id", id), ("p.who", "Ada"), ("p.times", "2")];
         let answer = self.post("/templates/task/launch", &form).await;
-        assert_eq!(
-            (answer.status, answer.location),
-            (StatusCode::SEE_OTHER, format!("/jobs/{id}"))
-        );
+        assert_eq!((answer.status, answer.location), (StatusCode::SEE_OTHER, format!("/jobs/{id}")));
         id.parse().unwrap()
     }
 
     /// Waits until a job has ended and all that belongs to its end is on record.
     async fn until_log_kept(&self, id: &JobId) {
         let mut changes = self.service.store().subscribe();
-        while !self
-            .service
-            .store()
-            .job(id)
-            .unwrap()
-            .unwrap()
-            .status
-            .log_kept
-        {
+        while !self.service.store().job(id).unwrap().unwrap().status.log_kept {
             changes.recv().await.unwrap();
         }
     }
@@ -186,12 +156,5 @@ impl Site {
 fn value_of(html: &str, name: &str) -> String {
     let field = html.split(&format!("name=\"{name}\"")).nth(1).unwrap();
     let field = field.split('>').next().unwrap();
-    field
-        .split("value=\"")
-        .nth(1)
-        .unwrap()
-        .split('"')
-        .next()
-        .unwrap()
-        .to_owned()
+    field.split("value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned()
 }

@@ -44,11 +44,7 @@ pub(crate) fn kind(of: &Value) -> Kind {
         Kind::Line("number")
     } else if is(of, "boolean") {
         // Without a default there are three answers: yes, no, and none.
-        if of.get("default").is_some() {
-            Kind::Check
-        } else {
-            Kind::Select
-        }
+        if of.get("default").is_some() { Kind::Check } else { Kind::Select }
     } else if is(of, "array") {
         Kind::Lines
     } else if is(of, "object") {
@@ -62,10 +58,8 @@ pub(crate) fn kind(of: &Value) -> Kind {
 pub(crate) fn properties(schema: &Value) -> impl Iterator<Item = (&String, &Value)> {
     let properties = schema.get("properties").and_then(Value::as_object);
     properties.into_iter().flatten().map(|(name, of)| {
-        let target = of
-            .get("$ref")
-            .and_then(Value::as_str)
-            .and_then(|reference| schema.pointer(reference.strip_prefix('#')?));
+        let target =
+            of.get("$ref").and_then(Value::as_str).and_then(|reference| schema.pointer(reference.strip_prefix('#')?));
         (name, target.unwrap_or(of))
     })
 }
@@ -73,11 +67,7 @@ pub(crate) fn properties(schema: &Value) -> impl Iterator<Item = (&String, &Valu
 /// The parameters that have to be given.
 pub(crate) fn required(schema: &Value) -> Vec<&str> {
     let names = schema.get("required").and_then(Value::as_array);
-    names
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-        .collect()
+    names.into_iter().flatten().filter_map(Value::as_str).collect()
 }
 
 /// Whether values of this type are accepted.
@@ -91,7 +81,5 @@ pub(crate) fn is(of: &Value, name: &str) -> bool {
 
 /// Whether the value is to be masked.
 pub(crate) fn is_secret(of: &Value) -> bool {
-    of.get("writeOnly")
-        .and_then(Value::as_bool)
-        .unwrap_or(false)
+    of.get("writeOnly").and_then(Value::as_bool).unwrap_or(false)
 }

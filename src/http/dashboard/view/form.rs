@@ -47,15 +47,9 @@ pub(crate) struct Field {
 impl Field {
     /// The elements that describe the control, for `aria-describedby`.
     pub(crate) fn described_by(&self) -> String {
-        let parts = [
-            (!self.wrongs.is_empty(), "wrong"),
-            (self.help.is_some(), "help"),
-            (self.rule.is_some(), "rule"),
-        ];
+        let parts = [(!self.wrongs.is_empty(), "wrong"), (self.help.is_some(), "help"), (self.rule.is_some(), "rule")];
         let ids = parts.iter().filter(|(there, _)| *there);
-        ids.map(|(_, part)| format!("{}-{part}", self.id))
-            .collect::<Vec<_>>()
-            .join(" ")
+        ids.map(|(_, part)| format!("{}-{part}", self.id)).collect::<Vec<_>>().join(" ")
     }
 }
 
@@ -73,11 +67,7 @@ pub(crate) enum Input {
         max_length: Option<u64>,
     },
     /// Several lines.
-    Area {
-        value: String,
-        code: bool,
-        rows: usize,
-    },
+    Area { value: String, code: bool, rows: usize },
     /// Yes or no.
     Check { checked: bool },
     /// One of a list.
@@ -94,16 +84,9 @@ pub(crate) fn fields(schema: &Value, texts: &Texts, wrongs: &[Wrong]) -> Fields 
     fields.sort_by_key(|field| !field.required);
     let known = |wrong: &&Wrong| properties(schema).any(|(name, _)| name == root(&wrong.path));
     let others = wrongs.iter().filter(|wrong| !known(wrong)).map(|wrong| {
-        if wrong.path.is_empty() {
-            wrong.message.clone()
-        } else {
-            format!("{}: {}", wrong.path, wrong.message)
-        }
+        if wrong.path.is_empty() { wrong.message.clone() } else { format!("{}: {}", wrong.path, wrong.message) }
     });
-    Fields {
-        others: others.collect(),
-        fields,
-    }
+    Fields { others: others.collect(), fields }
 }
 
 fn field(name: &str, of: &Value, required: bool, texts: &Texts, wrongs: &[Wrong]) -> Field {
@@ -127,24 +110,14 @@ fn field(name: &str, of: &Value, required: bool, texts: &Texts, wrongs: &[Wrong]
 }
 
 fn input(of: &Value, given: &str, required: bool) -> Input {
-    let number = |key: &str| {
-        of.get(key)
-            .filter(|value| value.is_number())
-            .map(Value::to_string)
-    };
+    let number = |key: &str| of.get(key).filter(|value| value.is_number()).map(Value::to_string);
     let kind = kind(of);
     match kind {
-        Kind::Check => Input::Check {
-            checked: given == "true",
-        },
-        Kind::Select => Input::Select {
-            choices: choices(of, given, required),
-        },
-        Kind::Area | Kind::Lines | Kind::Yaml => Input::Area {
-            value: given.to_owned(),
-            code: kind == Kind::Yaml,
-            rows: given.lines().count().clamp(3, 16),
-        },
+        Kind::Check => Input::Check { checked: given == "true" },
+        Kind::Select => Input::Select { choices: choices(of, given, required) },
+        Kind::Area | Kind::Lines | Kind::Yaml => {
+            Input::Area { value: given.to_owned(), code: kind == Kind::Yaml, rows: given.lines().count().clamp(3, 16) }
+        }
         Kind::Line(line) => Input::Line {
             kind: line,
             value: match line {
@@ -172,11 +145,7 @@ fn choices(of: &Value, given: &str, required: bool) -> Vec<Choice> {
     let known = options.iter().any(|option| option == given);
     let blank = if required { "Choose…" } else { "(not given)" };
     let mut choices = vec![Choice::new("", blank, given.is_empty())];
-    choices.extend(
-        options
-            .iter()
-            .map(|option| Choice::new(option, option, option == given)),
-    );
+    choices.extend(options.iter().map(|option| Choice::new(option, option, option == given)));
     if !known && !given.is_empty() {
         choices.push(Choice::new(given, &format!("{given} (not allowed)"), true));
     }
@@ -205,9 +174,7 @@ fn rule(of: &Value, required: bool) -> Option<String> {
     if let Some(pattern) = shown("pattern") {
         words.push(format!("Matches {pattern}"));
     }
-    let falls_back = !required
-        && !is_secret(of)
-        && !matches!(kind(of), Kind::Check | Kind::Line("text") | Kind::Area);
+    let falls_back = !required && !is_secret(of) && !matches!(kind(of), Kind::Check | Kind::Line("text") | Kind::Area);
     let brief = |text: &String| !text.is_empty() && text.lines().count() == 1;
     if let Some(default) = shown("default").filter(|text| falls_back && brief(text)) {
         words.push(format!("When left empty: {}.", default.trim_end()));

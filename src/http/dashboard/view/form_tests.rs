@@ -27,10 +27,7 @@ fn schema() -> Value {
 }
 
 fn texts(pairs: &[(&str, &str)]) -> Texts {
-    let pairs: Vec<_> = pairs
-        .iter()
-        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-        .collect();
+    let pairs: Vec<_> = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     Texts::read(&pairs)
 }
 
@@ -40,12 +37,7 @@ fn values(pairs: &[(&str, &str)]) -> Value {
 }
 
 fn find(fields: &Fields, label: &str) -> Field {
-    fields
-        .fields
-        .iter()
-        .find(|field| field.label == label)
-        .unwrap()
-        .clone()
+    fields.fields.iter().find(|field| field.label == label).unwrap().clone()
 }
 
 #[test]
@@ -85,52 +77,26 @@ fn every_type_has_its_control() {
 #[test]
 fn what_has_to_be_given_comes_first() {
     let fields = fields(&schema(), &Texts::default(), &[]);
-    let labels: Vec<_> = fields
-        .fields
-        .iter()
-        .map(|field| field.label.as_str())
-        .collect();
+    let labels: Vec<_> = fields.fields.iter().map(|field| field.label.as_str()).collect();
     assert_eq!(labels[..3], ["day", "title", "at"]);
     assert!(fields.fields[0].required && !fields.fields[2].required);
 }
 
 #[test]
 fn a_number_brings_its_limits_along() {
-    let copies = find(
-        &fields(&schema(), &Texts::defaults(&schema()), &[]),
-        "copies",
-    );
-    assert_eq!(
-        copies.rule.as_deref(),
-        Some("From 1 to 50. When left empty: 1.")
-    );
-    let Input::Line {
-        value,
-        min,
-        max,
-        step,
-        ..
-    } = copies.input
-    else {
+    let copies = find(&fields(&schema(), &Texts::defaults(&schema()), &[]), "copies");
+    assert_eq!(copies.rule.as_deref(), Some("From 1 to 50. When left empty: 1."));
+    let Input::Line { value, min, max, step, .. } = copies.input else {
         panic!("a number is one line");
     };
     let text = |text: &str| Some(text.to_owned());
-    assert_eq!(
-        (value, min, max, step),
-        ("1".to_owned(), text("1"), text("50"), text("1"))
-    );
+    assert_eq!((value, min, max, step), ("1".to_owned(), text("1"), text("50"), text("1")));
 }
 
 #[test]
 fn empty_controls_give_nothing_but_where_an_empty_text_was_meant() {
     assert_eq!(
-        values(&[
-            ("p.title", ""),
-            ("p.copies", ""),
-            ("p.day", ""),
-            ("p.format", ""),
-            ("p.note", "")
-        ]),
+        values(&[("p.title", ""), ("p.copies", ""), ("p.day", ""), ("p.format", ""), ("p.note", "")]),
         json!({"title": "", "note": "", "dry_run": false})
     );
 }
@@ -169,16 +135,9 @@ fn a_parameter_that_the_template_no_longer_has_goes_to_the_check() {
 
 #[test]
 fn what_is_wrong_stands_beside_its_field() {
-    let wrong = |path: &str| Wrong {
-        path: path.to_owned(),
-        message: "is wrong".to_owned(),
-    };
+    let wrong = |path: &str| Wrong { path: path.to_owned(), message: "is wrong".to_owned() };
     let given = texts(&[("p.to", "nobody"), ("p.copies", "many")]);
-    let fields = fields(
-        &schema(),
-        &given,
-        &[wrong("to[0]"), wrong("copies"), wrong("gone"), wrong("")],
-    );
+    let fields = fields(&schema(), &given, &[wrong("to[0]"), wrong("copies"), wrong("gone"), wrong("")]);
     assert_eq!(find(&fields, "to").wrongs, ["to[0]: is wrong"]);
     let copies = find(&fields, "copies");
     assert_eq!(copies.wrongs, ["is wrong"]);
@@ -205,9 +164,7 @@ fn a_form_from_known_values_gives_the_same_values_back() {
     });
     let schema = schema();
     let texts = Texts::of_values(&schema, known.as_object().unwrap());
-    let values = texts.values(&schema, |text| {
-        crate::template::yaml::read_object(text).ok()
-    });
+    let values = texts.values(&schema, |text| crate::template::yaml::read_object(text).ok());
     assert_eq!(values["limits"], known["limits"]);
     let list: Value = serde_json::from_str(values["to"].as_str().unwrap()).unwrap();
     assert_eq!(list, known["to"]);
@@ -217,15 +174,9 @@ fn a_form_from_known_values_gives_the_same_values_back() {
 
 #[test]
 fn a_choice_that_is_not_allowed_stays_visible() {
-    let format = find(
-        &fields(&schema(), &texts(&[("p.format", "doc")]), &[]),
-        "format",
-    );
+    let format = find(&fields(&schema(), &texts(&[("p.format", "doc")]), &[]), "format");
     let Input::Select { choices } = format.input else {
         panic!("an enumeration is a choice");
     };
-    assert_eq!(
-        choices.last().unwrap(),
-        &Choice::new("doc", "doc (not allowed)", true)
-    );
+    assert_eq!(choices.last().unwrap(), &Choice::new("doc", "doc (not allowed)", true));
 }

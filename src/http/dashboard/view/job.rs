@@ -153,11 +153,7 @@ impl JobPage {
             ended: view.ended.map(when),
             ran: ran(&view, now),
             dispute: view.disputed.then(|| dispute(&view)),
-            cancelling: status
-                .cancellation
-                .as_ref()
-                .filter(|_| !view.phase.is_terminal())
-                .map(|asked| when(asked.at)),
+            cancelling: status.cancellation.as_ref().filter(|_| !view.phase.is_terminal()).map(|asked| when(asked.at)),
             report: view.report.as_ref().map(|report| Words::new(report, now)),
             exit_code: view.exit_code,
             object: status.object.as_ref().map(|object| ObjectView {
@@ -175,22 +171,10 @@ impl JobPage {
             parameters: parameters(job),
             digest: intent.digest.clone(),
             commit: intent.commit.clone(),
-            rerun_of: intent
-                .rerun_of
-                .as_ref()
-                .map(|id| (id.to_string(), url::job(id))),
-            entries: events
-                .iter()
-                .rev()
-                .map(|event| Entry::new(event, now))
-                .collect(),
+            rerun_of: intent.rerun_of.as_ref().map(|id| (id.to_string(), url::job(id))),
+            entries: events.iter().rev().map(|event| Entry::new(event, now)).collect(),
             stretches: stretches(view.created, view.ended, events, now),
-            reports: events
-                .iter()
-                .rev()
-                .filter(is_report)
-                .map(|event| Entry::new(event, now))
-                .collect(),
+            reports: events.iter().rev().filter(is_report).map(|event| Entry::new(event, now)).collect(),
             left_out: history.left_out,
             manifest: beside.manifest,
             log: beside.log,
@@ -235,10 +219,7 @@ pub(crate) fn ran(view: &JobView, now: Timestamp) -> Option<Span> {
 
 /// Both sides of a contradiction.
 fn dispute(view: &JobView) -> String {
-    let words = view
-        .report
-        .as_ref()
-        .map_or("-", |report| report.status.as_str());
+    let words = view.report.as_ref().map_or("-", |report| report.status.as_str());
     let evidence = match (view.phase, view.exit_code) {
         (Phase::Succeeded, Some(code)) => format!("the job succeeded (exit code {code})"),
         (Phase::Succeeded, None) => "the job succeeded".to_owned(),
@@ -264,11 +245,7 @@ fn pods(job: &Job, now: Timestamp) -> Vec<Pod> {
             index: pod.index,
             reason: pod.reason.clone(),
             message: pod.message.clone(),
-            containers: pod
-                .containers
-                .iter()
-                .map(|(name, status)| container(name, status, over, now))
-                .collect(),
+            containers: pod.containers.iter().map(|(name, status)| container(name, status, over, now)).collect(),
         })
         .collect()
 }
@@ -287,31 +264,15 @@ fn container(name: &str, status: &ContainerStatus, over: bool, now: Timestamp) -
         ran: None,
     };
     match &status.state {
-        ContainerState::Waiting { reason, message } => Container {
-            reason: reason.clone(),
-            message: message.clone(),
-            ..blank
-        },
+        ContainerState::Waiting { reason, message } => {
+            Container { reason: reason.clone(), message: message.clone(), ..blank }
+        }
         // Nobody saw it end, so nobody knows how long it ran.
-        ContainerState::Running { .. } if over => Container {
-            state: "Last seen running",
-            colour: "grey",
-            ..blank
-        },
-        ContainerState::Running { started } => Container {
-            state: "Running",
-            colour: "blue",
-            ran: Some(Span::new(*started, None, now)),
-            ..blank
-        },
-        ContainerState::Terminated {
-            exit_code,
-            signal,
-            reason,
-            message,
-            started,
-            finished,
-        } => Container {
+        ContainerState::Running { .. } if over => Container { state: "Last seen running", colour: "grey", ..blank },
+        ContainerState::Running { started } => {
+            Container { state: "Running", colour: "blue", ran: Some(Span::new(*started, None, now)), ..blank }
+        }
+        ContainerState::Terminated { exit_code, signal, reason, message, started, finished } => Container {
             state: "Ended",
             colour: if *exit_code == 0 { "green" } else { "red" },
             reason: Some(reason.clone()),
@@ -333,9 +294,7 @@ fn parameters(job: &Job) -> Vec<Parameter> {
             name: name.clone(),
             value: match value {
                 Value::String(text) => text.clone(),
-                Value::Array(_) | Value::Object(_) => {
-                    serde_json::to_string_pretty(value).unwrap_or_default()
-                }
+                Value::Array(_) | Value::Object(_) => serde_json::to_string_pretty(value).unwrap_or_default(),
                 other => other.to_string(),
             },
             secret: intent.secrets.iter().any(|secret| secret == name),

@@ -49,10 +49,7 @@ impl LaunchForm {
     /// What is wrong with the form's own fields: control, label and text.
     pub(crate) fn own_wrongs(&self) -> impl Iterator<Item = (&'static str, &'static str, &str)> {
         let id = self.id_wrong.as_deref().map(|text| ("id", "Job ID", text));
-        let name = self
-            .name_wrong
-            .as_deref()
-            .map(|text| ("name", "Name", text));
+        let name = self.name_wrong.as_deref().map(|text| ("name", "Name", text));
         id.into_iter().chain(name)
     }
 

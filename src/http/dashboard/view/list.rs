@@ -8,12 +8,8 @@ use super::url;
 use crate::job::Phase;
 
 /// The spans that the page offers, with their words.
-const RECENT: [(&str, &str); 4] = [
-    ("1h", "Last hour"),
-    ("24h", "Last 24 hours"),
-    ("7d", "Last 7 days"),
-    ("30d", "Last 30 days"),
-];
+const RECENT: [(&str, &str); 4] =
+    [("1h", "Last hour"), ("24h", "Last 24 hours"), ("7d", "Last 7 days"), ("30d", "Last 30 days")];
 
 /// What the address asks for. Unknown names are left aside, so that an address with a marker of some other tool still
 /// works; a value that cannot be read is told, not ignored.
@@ -70,18 +66,12 @@ impl Filters {
 
     /// The period in absolute times.
     pub(crate) fn period(&self, now: Timestamp) -> Period {
-        Period {
-            since: moment(&self.since, now),
-            until: moment(&self.until, now),
-        }
+        Period { since: moment(&self.since, now), until: moment(&self.until, now) }
     }
 
     /// Whether anything but the place in the list was asked for.
     pub(crate) fn any(&self) -> bool {
-        let other = Self {
-            cursor: String::new(),
-            ..self.clone()
-        };
+        let other = Self { cursor: String::new(), ..self.clone() };
         other != Self::default()
     }
 
@@ -101,18 +91,12 @@ impl Filters {
             ("until", &self.until),
             ("cursor", cursor),
         ];
-        url::with_query(
-            "/",
-            pairs.into_iter().filter(|(_, value)| !value.is_empty()),
-        )
+        url::with_query("/", pairs.into_iter().filter(|(_, value)| !value.is_empty()))
     }
 
     /// The same view of another phase.
     fn of_phase(&self, phase: Option<Phase>) -> Self {
-        Self {
-            phase,
-            ..self.clone()
-        }
+        Self { phase, ..self.clone() }
     }
 
     /// The spans to choose from. A time that was given otherwise stays as a choice of its own.
@@ -129,11 +113,7 @@ impl Filters {
     /// The templates to choose from.
     pub(crate) fn templates<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Vec<Choice> {
         let mut choices = vec![Choice::new("", "All templates", self.template.is_empty())];
-        choices.extend(
-            names
-                .into_iter()
-                .map(|name| Choice::new(name, name, name == self.template)),
-        );
+        choices.extend(names.into_iter().map(|name| Choice::new(name, name, name == self.template)));
         if choices.iter().all(|choice| !choice.selected) {
             choices.push(Choice::new(&self.template, &self.template, true));
         }
@@ -149,10 +129,7 @@ impl Filters {
             current: self.phase.is_none(),
         };
         let of_phases = Phase::ALL.into_iter().filter_map(|phase| {
-            let count = counts
-                .iter()
-                .find(|(counted, _)| *counted == phase)
-                .map_or(0, |(_, count)| *count);
+            let count = counts.iter().find(|(counted, _)| *counted == phase).map_or(0, |(_, count)| *count);
             let current = self.phase == Some(phase);
             (count > 0 || current).then(|| Tab {
                 look: Some(phase.into()),
@@ -175,11 +152,7 @@ pub(crate) struct Choice {
 
 impl Choice {
     pub(crate) fn new(value: &str, words: &str, selected: bool) -> Self {
-        Self {
-            value: value.to_owned(),
-            words: words.to_owned(),
-            selected,
-        }
+        Self { value: value.to_owned(), words: words.to_owned(), selected }
     }
 }
 
@@ -227,9 +200,7 @@ fn moment(text: &str, now: Timestamp) -> Option<Timestamp> {
         let zoned = time.to_zoned(jiff::tz::TimeZone::UTC).ok()?;
         Some(zoned.timestamp())
     };
-    text.parse::<Timestamp>()
-        .ok()
-        .or_else(|| of_civil(text.parse().ok()?))
+    text.parse::<Timestamp>().ok().or_else(|| of_civil(text.parse().ok()?))
 }
 
 #[cfg(test)]
@@ -237,29 +208,18 @@ mod tests {
     use super::*;
 
     fn read(query: &[(&str, &str)]) -> (Filters, Vec<String>) {
-        let pairs: Vec<_> = query
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-            .collect();
+        let pairs: Vec<_> = query.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         Filters::read(&pairs)
     }
 
     #[test]
     fn a_view_is_in_its_address() {
-        let query = [
-            ("phase", "running"),
-            ("template", "hello"),
-            ("q", "a&b"),
-            ("since", "24h"),
-            ("utm_source", "mail"),
-        ];
+        let query =
+            [("phase", "running"), ("template", "hello"), ("q", "a&b"), ("since", "24h"), ("utm_source", "mail")];
         let (filters, faults) = read(&query);
         assert_eq!(faults, Vec::<String>::new());
         assert_eq!(filters.phase, Some(Phase::Running));
-        assert_eq!(
-            filters.address_at("xyz"),
-            "/?phase=Running&template=hello&q=a%26b&since=24h&cursor=xyz"
-        );
+        assert_eq!(filters.address_at("xyz"), "/?phase=Running&template=hello&q=a%26b&since=24h&cursor=xyz");
         assert!(filters.any() && !read(&[("cursor", "xyz"), ("q", "")]).0.any());
     }
 
@@ -293,25 +253,9 @@ mod tests {
     fn tabs_lead_to_phases_that_have_jobs_and_keep_the_other_filters() {
         let (filters, _) = read(&[("phase", "Lost"), ("q", "x")]);
         let tabs = filters.tabs(&[(Phase::Running, 2), (Phase::Failed, 1)]);
-        let shown: Vec<_> = tabs
-            .iter()
-            .map(|tab| {
-                (
-                    tab.look.map_or("All", |look| look.word),
-                    tab.count,
-                    tab.current,
-                )
-            })
-            .collect();
-        assert_eq!(
-            shown,
-            [
-                ("All", 3, false),
-                ("Running", 2, false),
-                ("Failed", 1, false),
-                ("Lost", 0, true)
-            ]
-        );
+        let shown: Vec<_> =
+            tabs.iter().map(|tab| (tab.look.map_or("All", |look| look.word), tab.count, tab.current)).collect();
+        assert_eq!(shown, [("All", 3, false), ("Running", 2, false), ("Failed", 1, false), ("Lost", 0, true)]);
         assert_eq!(tabs[1].href, "/?phase=Running&q=x");
     }
 
@@ -319,15 +263,7 @@ mod tests {
     fn a_choice_that_is_not_among_the_known_stays_chosen() {
         let (filters, _) = read(&[("template", "gone"), ("since", "2026-01-30")]);
         let templates = filters.templates(["hello"]);
-        assert_eq!(
-            templates.last().unwrap(),
-            &Choice::new("gone", "gone", true)
-        );
-        assert!(
-            filters
-                .spans()
-                .iter()
-                .any(|it| it.selected && it.value == "2026-01-30")
-        );
+        assert_eq!(templates.last().unwrap(), &Choice::new("gone", "gone", true));
+        assert!(filters.spans().iter().any(|it| it.selected && it.value == "2026-01-30"));
     }
 }

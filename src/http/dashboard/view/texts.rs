@@ -29,8 +29,8 @@ impl Texts {
 
     /// What a fresh form holds: the defaults.
     pub(crate) fn defaults(schema: &Value) -> Self {
-        let of_parameter = properties(schema)
-            .filter_map(|(name, of)| Some((name.clone(), text(of.get("default")?, of))));
+        let of_parameter =
+            properties(schema).filter_map(|(name, of)| Some((name.clone(), text(of.get("default")?, of))));
         Self(of_parameter.collect())
     }
 
@@ -112,18 +112,13 @@ pub(crate) fn text(value: &Value, of: &Value) -> String {
 fn lines(items: &[Value]) -> String {
     let plain = |item: &Value| match item {
         Value::String(text) => {
-            !text.trim().is_empty()
-                && !text.contains(['\n', '\r'])
-                && !text.trim_start().starts_with('[')
+            !text.trim().is_empty() && !text.contains(['\n', '\r']) && !text.trim_start().starts_with('[')
         }
         Value::Number(_) | Value::Bool(_) => true,
         _ => false,
     };
     if items.iter().all(plain) {
-        let each = items.iter().map(|item| {
-            item.as_str()
-                .map_or_else(|| item.to_string(), str::to_owned)
-        });
+        let each = items.iter().map(|item| item.as_str().map_or_else(|| item.to_string(), str::to_owned));
         each.collect::<Vec<_>>().join("\n")
     } else {
         serde_json::to_string_pretty(items).unwrap_or_default()

@@ -37,10 +37,7 @@ pub(crate) struct Span {
 
 impl Span {
     pub(crate) fn new(from: Timestamp, to: Option<Timestamp>, now: Timestamp) -> Self {
-        Self {
-            text: duration(from, to.unwrap_or(now)),
-            since: to.is_none().then(|| from.to_string()),
-        }
+        Self { text: duration(from, to.unwrap_or(now)), since: to.is_none().then(|| from.to_string()) }
     }
 }
 

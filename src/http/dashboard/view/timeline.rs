@@ -51,16 +51,10 @@ fn tell(kind: &EventKind) -> (String, Option<String>) {
     let plain = |words: &str| (words.to_owned(), None);
     match kind {
         EventKind::Recorded => plain("Request accepted and recorded"),
-        EventKind::Created { object } => (
-            "Object created".to_owned(),
-            Some(format!("{}/{}", object.namespace, object.name)),
-        ),
-        EventKind::Phase {
-            from,
-            to,
-            reason,
-            message,
-        } => {
+        EventKind::Created { object } => {
+            ("Object created".to_owned(), Some(format!("{}/{}", object.namespace, object.name)))
+        }
+        EventKind::Phase { from, to, reason, message } => {
             let what = match (from == to, reason) {
                 (false, None) => String::new(),
                 (false, Some(reason)) => reason.clone(),
@@ -69,49 +63,31 @@ fn tell(kind: &EventKind) -> (String, Option<String>) {
             };
             (what, message.clone())
         }
-        EventKind::ContainerStarted { pod, container } => (
-            format!("Container {container} started"),
-            Some(format!("in {pod}")),
-        ),
-        EventKind::ContainerEnded {
-            pod,
-            container,
-            exit_code,
-            reason,
-        } => (
-            format!("Container {container} ended with exit code {exit_code} ({reason})"),
-            Some(format!("in {pod}")),
-        ),
+        EventKind::ContainerStarted { pod, container } => {
+            (format!("Container {container} started"), Some(format!("in {pod}")))
+        }
+        EventKind::ContainerEnded { pod, container, exit_code, reason } => {
+            (format!("Container {container} ended with exit code {exit_code} ({reason})"), Some(format!("in {pod}")))
+        }
         EventKind::Report { report, .. } => {
             let percent = report.progress.map(|percent| format!(" ({percent} %)"));
-            (
-                format!("“{}”{}", report.status, percent.unwrap_or_default()),
-                report.message.clone(),
-            )
+            (format!("“{}”{}", report.status, percent.unwrap_or_default()), report.message.clone())
         }
         EventKind::CancelRequested { by: None } => plain("Cancellation asked for"),
-        EventKind::CancelRequested { by: Some(by) } => {
-            (format!("Cancellation asked for by {by}"), None)
-        }
-        EventKind::Disputed { disputed: true } => {
-            plain("The worker's words and the evidence contradict each other")
-        }
+        EventKind::CancelRequested { by: Some(by) } => (format!("Cancellation asked for by {by}"), None),
+        EventKind::Disputed { disputed: true } => plain("The worker's words and the evidence contradict each other"),
         EventKind::Disputed { disputed: false } => {
             plain("The worker's words and the evidence no longer contradict each other")
         }
         EventKind::LogKept => plain("Tail of the log recorded"),
-        EventKind::ObjectDeleted => {
-            plain("Object deleted, after the end of its time to live or on request")
-        }
+        EventKind::ObjectDeleted => plain("Object deleted, after the end of its time to live or on request"),
         EventKind::Deleted => plain("Record deleted"),
     }
 }
 
 fn marks(kind: &EventKind) -> Vec<&'static str> {
     match kind {
-        EventKind::Report {
-            late, after_end, ..
-        } => {
+        EventKind::Report { late, after_end, .. } => {
             let late = late.then_some("came late");
             let after = after_end.then_some("after the end");
             late.into_iter().chain(after).collect()
@@ -122,9 +98,10 @@ fn marks(kind: &EventKind) -> Vec<&'static str> {
 
 /// When the job entered the phase that it is in.
 pub(crate) fn since(events: &[Event], phase: Phase) -> Option<Timestamp> {
-    let change = events.iter().rev().find(
-        |event| matches!(event.kind, EventKind::Phase { from, to, .. } if from != to && to == phase),
-    );
+    let change = events
+        .iter()
+        .rev()
+        .find(|event| matches!(event.kind, EventKind::Phase { from, to, .. } if from != to && to == phase));
     change.map(|event| event.at)
 }
 
@@ -202,23 +179,14 @@ mod tests {
     }
 
     fn phase(second: i64, from: Phase, to: Phase) -> Event {
-        let kind = EventKind::Phase {
-            from,
-            to,
-            reason: None,
-            message: None,
-        };
+        let kind = EventKind::Phase { from, to, reason: None, message: None };
         event(second, Source::Executor, kind)
     }
 
     #[test]
     fn a_late_report_is_marked() {
         let report = Report::new(at(9), Some(1), "Processing".to_owned(), None, Some(40)).unwrap();
-        let kind = EventKind::Report {
-            report,
-            late: true,
-            after_end: true,
-        };
+        let kind = EventKind::Report { report, late: true, after_end: true };
         let entry = Entry::new(&event(9, Source::Worker, kind), at(10));
         assert_eq!(entry.what, "“Processing” (40 %)");
         assert_eq!(entry.source, "worker");
@@ -247,13 +215,9 @@ mod tests {
             .into_iter()
             .map(|it| (it.word, it.from, it.width, it.lasted))
             .collect();
-        let expected = [
-            ("Pending", 0, 100, "10 s"),
-            ("Waiting", 100, 100, "10 s"),
-            ("Running", 200, 800, "1 min 20 s"),
-        ];
         let expected =
-            expected.map(|(word, from, width, lasted)| (word, from, width, lasted.to_owned()));
+            [("Pending", 0, 100, "10 s"), ("Waiting", 100, 100, "10 s"), ("Running", 200, 800, "1 min 20 s")];
+        let expected = expected.map(|(word, from, width, lasted)| (word, from, width, lasted.to_owned()));
         assert_eq!(shown, expected);
     }
 

@@ -5,11 +5,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use crate::job::JobId;
 
 /// All but the unreserved characters of RFC 3986.
-const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~');
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// The page of a job.
 pub(crate) fn job(id: &JobId) -> String {
@@ -27,10 +23,7 @@ pub(crate) fn encode(text: &str) -> String {
 }
 
 /// A path with a query of these pairs.
-pub(crate) fn with_query<'a>(
-    path: &str,
-    pairs: impl IntoIterator<Item = (&'a str, &'a str)>,
-) -> String {
+pub(crate) fn with_query<'a>(path: &str, pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
     let mut address = path.to_owned();
     let mut separator = '?';
     for (name, value) in pairs {
@@ -51,9 +44,6 @@ mod tests {
     fn every_part_is_encoded() {
         assert_eq!(template("a/b?c"), "/templates/a%2Fb%3Fc");
         let pairs = [("q", "a b&c=ü"), ("phase", "Running")];
-        assert_eq!(
-            with_query("/", pairs),
-            "/?q=a%20b%26c%3D%C3%BC&phase=Running"
-        );
+        assert_eq!(with_query("/", pairs), "/?q=a%20b%26c%3D%C3%BC&phase=Running");
     }
 }

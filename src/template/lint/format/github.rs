@@ -10,10 +10,7 @@ use super::super::report::{Diagnostic, Report};
 /// # Errors
 /// When the writer fails.
 pub fn github(report: &Report, out: &mut impl Write) -> io::Result<()> {
-    report
-        .diagnostics
-        .iter()
-        .try_for_each(|diagnostic| writeln!(out, "{}", command(diagnostic)))
+    report.diagnostics.iter().try_for_each(|diagnostic| writeln!(out, "{}", command(diagnostic)))
 }
 
 fn command(diagnostic: &Diagnostic) -> String {
@@ -24,10 +21,7 @@ fn command(diagnostic: &Diagnostic) -> String {
     if let Some(column) = diagnostic.column {
         properties.push_str(&format!(",col={column}"));
     }
-    properties.push_str(&format!(
-        ",title={}",
-        property(&format!("jobwright {}", diagnostic.rule))
-    ));
+    properties.push_str(&format!(",title={}", property(&format!("jobwright {}", diagnostic.rule))));
     let mut text = diagnostic.message.clone();
     if let Some(path) = &diagnostic.path {
         text = format!("{path}: {text}");
@@ -40,9 +34,7 @@ fn command(diagnostic: &Diagnostic) -> String {
 
 /// Escapes the text of a command.
 fn data(text: &str) -> String {
-    text.replace('%', "%25")
-        .replace('\r', "%0D")
-        .replace('\n', "%0A")
+    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
 }
 
 /// Escapes a property of a command.

@@ -29,15 +29,11 @@ fn group<'a>(diagnostic: &'a Diagnostic, source: Option<&'a str>) -> Group<'a> {
         Level::Warning => Shown::WARNING,
     };
     let file = diagnostic.file.as_str();
-    let title = level
-        .primary_title(diagnostic.message.as_str())
-        .id(diagnostic.rule);
+    let title = level.primary_title(diagnostic.message.as_str()).id(diagnostic.rule);
     let mut group = match (source, diagnostic.line) {
         (Some(source), Some(line)) => {
             let at = span(source, line, diagnostic.column);
-            let annotation = AnnotationKind::Primary
-                .span(at)
-                .label(diagnostic.path.as_deref());
+            let annotation = AnnotationKind::Primary.span(at).label(diagnostic.path.as_deref());
             title.element(Snippet::source(source).path(file).annotation(annotation))
         }
         _ => title.element(Origin::path(file)),

@@ -23,11 +23,7 @@ pub fn sarif(report: &Report, out: &mut impl Write) -> io::Result<()> {
             })
         })
         .collect();
-    let results: Vec<Value> = report
-        .diagnostics
-        .iter()
-        .map(|d| result(d, report))
-        .collect();
+    let results: Vec<Value> = report.diagnostics.iter().map(|d| result(d, report)).collect();
     let value = json!({
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
         "version": "2.1.0",
@@ -61,11 +57,7 @@ fn result(diagnostic: &Diagnostic, report: &Report) -> Value {
     let index = RULES.iter().position(|rule| rule.name == diagnostic.rule);
     let mut place = json!({"artifactLocation": {"uri": uri(&diagnostic.file)}});
     if let Some(line) = diagnostic.line {
-        place["region"] = region(
-            line,
-            diagnostic.column,
-            report.sources.get(&diagnostic.file).map(AsRef::as_ref),
-        );
+        place["region"] = region(line, diagnostic.column, report.sources.get(&diagnostic.file).map(AsRef::as_ref));
     }
     json!({
         "ruleId": diagnostic.rule,
