@@ -84,3 +84,29 @@ impl fmt::Display for Limit {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Limit::*;
+
+    #[test]
+    fn the_reference_of_the_format_has_every_limit_as_it_is() {
+        let page = include_str!("../../docs/template-format.md");
+        let limits = [
+            (TemplateSize, 1024),
+            (RenderedSize, 1024),
+            (ParameterSize, 1024),
+            (ListItems, 1),
+            (NestingDepth, 1),
+            (PartialDepth, 1),
+            (LoopIterations, 1),
+            (YamlNodes, 1),
+            (Holes, 1),
+        ];
+        for (limit, unit) in limits {
+            let row = format!("| `{}` | {} ", limit.name(), limit.max() / unit);
+            assert!(page.contains(&row), "docs/template-format.md has no row {row:?}");
+        }
+        assert!(page.contains(&format!("| `{}` |", NumberRange.name())));
+    }
+}
