@@ -63,15 +63,7 @@ pub(crate) fn ended(number: u64) -> (Job, Vec<NewEvent>) {
     } else {
         Conclusion::Complete { at }
     };
-    let snapshot = Snapshot {
-        object,
-        revision: 1,
-        at,
-        suspended: false,
-        conclusion: Some(conclusion),
-        blocked: None,
-        pods: std::collections::BTreeMap::new(),
-    };
+    let snapshot = Snapshot { conclusion: Some(conclusion), ..Snapshot::new(object, 1, at) };
     for fact in [Fact::Evidence(Evidence::Seen(Box::new(snapshot))), Fact::LogKept { at }] {
         events.extend(job.status.learn(fact).events);
     }

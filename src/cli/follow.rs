@@ -166,6 +166,7 @@ fn what(kind: &EventKind) -> String {
     match kind {
         EventKind::Recorded => phase(Phase::Pending, None, None),
         EventKind::Created { object } => format!("created {}/{}", object.namespace, object.name),
+        EventKind::Warning { text } => format!("{WARNING}warning:{WARNING:#} {}", printable(text)),
         EventKind::Phase { to, reason, message, .. } => phase(*to, reason.as_deref(), message.as_deref()),
         EventKind::ContainerStarted { pod, container } => {
             format!("container {container} of {pod} started")

@@ -10,7 +10,9 @@ use futures_util::{FutureExt, StreamExt};
 use jiff::Timestamp;
 use tokio::sync::{broadcast, mpsc};
 
-use super::{CreateOutcome, Executor, ExecutorError, Found, LogLine, LogOptions, Observation, Unsupported};
+use super::{
+    CreateOutcome, DryRun, DryRunError, Executor, ExecutorError, Found, LogLine, LogOptions, Observation, Unsupported,
+};
 use crate::job::{
     Conclusion, ContainerState, ContainerStatus, Evidence, Intent, JobId, ObjectRef, PodStatus, Refusal, Snapshot,
 };
@@ -77,9 +79,9 @@ impl FakeExecutor {
         let (_, snapshot) = state.objects.values_mut().find(|(job, _)| job == id).unwrap();
         snapshot.revision += 1;
         let (revision, created) = (snapshot.revision, Timestamp::now());
-        let container = ContainerStatus { init: false, restarts: 0, state: container };
+        let container = ContainerStatus::new(false, container);
         let containers = BTreeMap::from([("main".to_owned(), container)]);
-        let pod = PodStatus { revision, node: None, index: None, created, reason: None, message: None, containers };
+        let pod = PodStatus { containers, ..PodStatus::new(revision, created) };
         snapshot.pods.insert("pod-0".to_owned(), pod);
         snapshot.conclusion = conclusion;
         let evidence = Evidence::Seen(Box::new(snapshot.clone()));
@@ -132,15 +134,7 @@ impl FakeExecutor {
             namespace: "fake".into(),
             uid: format!("uid-{}", state.creations.len()),
         };
-        let snapshot = Snapshot {
-            object: object.clone(),
-            revision: 1,
-            at: Timestamp::now(),
-            suspended: false,
-            conclusion: None,
-            blocked: None,
-            pods: BTreeMap::new(),
-        };
+        let snapshot = Snapshot::new(object.clone(), 1, Timestamp::now());
         state.objects.insert(intent.object_name.clone(), (intent.id.clone(), snapshot));
         object
     }
@@ -170,7 +164,7 @@ impl Executor for FakeExecutor {
         async move {
             let unknown = || CreateOutcome::Unknown { message: "as scripted".into(), retry_after: None };
             match step {
-                Create::Answered => CreateOutcome::Created(self.make(intent)),
+                Create::Answered => CreateOutcome::Created { object: self.make(intent), warnings: Vec::new() },
                 Create::AnswerLost => {
                     self.make(intent);
                     unknown()
@@ -185,6 +179,10 @@ impl Executor for FakeExecutor {
             }
         }
         .boxed()
+    }
+
+    fn dry_run<'a>(&'a self, _: &'a serde_json::Value) -> BoxFuture<'a, Result<DryRun, DryRunError>> {
+        async { Ok(DryRun::default()) }.boxed()
     }
 
     fn find<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Option<Found>, ExecutorError>> {

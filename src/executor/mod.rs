@@ -12,6 +12,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 use jiff::Timestamp;
+use serde::Serialize;
 
 use crate::job::{Evidence, Intent, JobId, ObjectRef, Refusal};
 
@@ -43,6 +44,9 @@ pub trait Executor: Send + Sync + 'static {
     /// not.
     fn create<'a>(&'a self, intent: &'a Intent) -> BoxFuture<'a, CreateOutcome>;
 
+    /// Asks whether a manifest would be taken, with nothing created.
+    fn dry_run<'a>(&'a self, manifest: &'a serde_json::Value) -> BoxFuture<'a, Result<DryRun, DryRunError>>;
+
     /// Looks an object up by its name.
     fn find<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Option<Found>, ExecutorError>>;
 
@@ -73,7 +77,15 @@ pub trait Executor: Send + Sync + 'static {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CreateOutcome {
     /// It exists and is ours: made just now, or by an earlier attempt for the same job.
-    Created(ObjectRef),
+    Created {
+        /// The object.
+        object: ObjectRef,
+        /// What the executor warned of when it took the manifest.
+        warnings: Vec<String>,
+    },
+    /// Its name was taken, and when the one that had taken it was to be looked at, it was gone. If an earlier attempt
+    /// for this job may have been its maker, then the job has lost it.
+    Vanished,
     /// It was refused for good; nothing was created.
     Refused(Refusal),
     /// It may or may not exist: the same create is to be sent again, after this long at least.
@@ -83,6 +95,40 @@ pub enum CreateOutcome {
         /// How long the executor wants to be left alone.
         retry_after: Option<std::time::Duration>,
     },
+}
+
+/// What an executor makes of a manifest that it would take.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct DryRun {
+    /// What it warns of.
+    pub warnings: Vec<String>,
+}
+
+/// Why a dry run gave no consent.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DryRunError {
+    /// The executor would not take the manifest.
+    #[error("{message}")]
+    Refused {
+        /// One word: `Invalid`, `Forbidden`, …
+        reason: String,
+        /// The executor's own message.
+        message: String,
+        /// The single faults, where the executor tells them apart.
+        causes: Vec<Cause>,
+    },
+    /// The executor did not say.
+    #[error(transparent)]
+    Executor(#[from] ExecutorError),
+}
+
+/// One fault that an executor finds in a manifest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct Cause {
+    /// The field, as the executor writes it: `spec.template.spec.containers[0].image`.
+    pub field: String,
+    /// What is wrong with it.
+    pub message: String,
 }
 
 /// An object that was found.
@@ -119,6 +165,8 @@ pub struct LogOptions {
     pub since: Option<Timestamp>,
     /// Only this many last lines of what there is at the start.
     pub tail: Option<usize>,
+    /// Only lines of this pod.
+    pub pod: Option<String>,
 }
 
 /// A manifest asks for what an executor cannot do.
@@ -150,4 +198,7 @@ pub enum ExecutorError {
     /// There is no such object, or nothing of its log is left.
     #[error("not found: {0}")]
     NotFound(String),
+    /// This executor has no such thing.
+    #[error("{0}")]
+    NotOffered(String),
 }

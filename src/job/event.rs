@@ -60,6 +60,11 @@ pub enum EventKind {
         /// The object.
         object: ObjectRef,
     },
+    /// The executor took its manifest with a warning.
+    Warning {
+        /// The executor's own words.
+        text: String,
+    },
     /// Its phase, or the reason for it, changed.
     Phase {
         /// The phase before.

@@ -17,6 +17,11 @@ pub struct ObjectRef {
     pub uid: String,
 }
 
+impl ObjectRef {
+    /// Stands for the UID of an object that was gone before its UID was seen.
+    pub const UNKNOWN_UID: &str = "unknown";
+}
+
 /// One thing that an executor shows of a job's object.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -53,7 +58,14 @@ pub struct Snapshot {
     /// Why no pod can come, if the executor says so (quota, admission): reason and message.
     #[serde(default)]
     pub blocked: Option<(String, String)>,
-    /// Its pods by name; an attempt of the process executor counts as one.
+    /// Which completion indexes succeeded, for an Indexed Job: `0,2-4`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub completed_indexes: Option<String>,
+    /// Which completion indexes failed for good, for an Indexed Job that limits the attempts of each: `1,5`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed_indexes: Option<String>,
+    /// Its pods by name; an attempt of the process executor counts as one. Pods of earlier snapshots stay on record when
+    /// they are joined: see [`Snapshot::is_gone`].
     #[serde(default)]
     pub pods: BTreeMap<String, PodStatus>,
 }
@@ -97,6 +109,13 @@ impl Conclusion {
 pub struct PodStatus {
     /// Orders what is seen of this pod: greater is later.
     pub revision: u64,
+    /// The revision of the latest snapshot that showed it; [`PodStatus::KEPT`] where pods never go away by themselves.
+    #[serde(default = "PodStatus::kept", skip_serializing_if = "PodStatus::is_kept")]
+    #[schema(ignore)]
+    pub shown: u64,
+    /// Whether it is being deleted: its containers were told to stop.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub deleting: bool,
     /// The node it runs on, once that is decided.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node: Option<String>,
@@ -123,12 +142,27 @@ pub struct ContainerStatus {
     /// Whether it is an init container, whose end is not the pod's end.
     #[serde(default)]
     pub init: bool,
-    /// How often it was started again.
+    /// How often it was started again. One that waits to be started again counts that start already.
     #[serde(default)]
     pub restarts: u32,
+    /// How its run before this one ended, if it had one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_exit: Option<LastExit>,
     /// What it does now.
     #[serde(flatten)]
     pub state: ContainerState,
+}
+
+/// How a run of a container ended that was not its last.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct LastExit {
+    /// When it ended.
+    #[schema(value_type = String, format = DateTime)]
+    pub finished: Timestamp,
+    /// Its exit code.
+    pub exit_code: i32,
+    /// One word: `Error`, `OOMKilled`, …
+    pub reason: String,
 }
 
 /// What a container does.
@@ -168,12 +202,30 @@ pub enum ContainerState {
 }
 
 impl Snapshot {
+    /// A snapshot that shows no more than that the object exists.
+    pub fn new(object: ObjectRef, revision: u64, at: Timestamp) -> Self {
+        Self {
+            object,
+            revision,
+            at,
+            suspended: false,
+            conclusion: None,
+            blocked: None,
+            completed_indexes: None,
+            failed_indexes: None,
+            pods: BTreeMap::new(),
+        }
+    }
+
     /// Joins what this snapshot shows with what another one of the same object shows. The join is commutative,
     /// associative and idempotent, so that neither order nor repetition of snapshots matters: the greater revision
     /// wins, a conclusion once seen stays, and a container once terminated stays so within its run.
     pub fn join(self, other: Self) -> Self {
         let (mut later, earlier) = if other.order() > self.order() { (other, self) } else { (self, other) };
         later.conclusion = join_conclusions(later.conclusion, earlier.conclusion);
+        // Indexes only ever become more.
+        later.completed_indexes = later.completed_indexes.or(earlier.completed_indexes);
+        later.failed_indexes = later.failed_indexes.or(earlier.failed_indexes);
         for (name, pod) in earlier.pods {
             match later.pods.remove(&name) {
                 None => later.pods.insert(name, pod),
@@ -183,10 +235,16 @@ impl Snapshot {
         later
     }
 
+    /// Whether a pod is gone: a later snapshot did not show it any more.
+    pub fn is_gone(&self, pod: &PodStatus) -> bool {
+        pod.shown < self.revision
+    }
+
     /// A total order over snapshots of one object: by revision, then by content so that the join stays commutative
     /// even if an executor numbers two different snapshots alike.
-    fn order(&self) -> (u64, Timestamp, bool, &Option<(String, String)>) {
-        (self.revision, self.at, self.suspended, &self.blocked)
+    fn order(&self) -> impl Ord + '_ {
+        let indexes = (&self.completed_indexes, &self.failed_indexes);
+        (self.revision, self.at, self.suspended, &self.blocked, indexes)
     }
 }
 
@@ -206,10 +264,39 @@ fn join_conclusions(a: Option<Conclusion>, b: Option<Conclusion>) -> Option<Conc
 }
 
 impl PodStatus {
+    /// What [`PodStatus::shown`] is where no snapshot has to show a pod again.
+    pub const KEPT: u64 = u64::MAX;
+
+    fn kept() -> u64 {
+        Self::KEPT
+    }
+
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+    fn is_kept(shown: &u64) -> bool {
+        *shown == Self::KEPT
+    }
+
+    /// A pod of which nothing is known but when it came to be.
+    pub fn new(revision: u64, created: Timestamp) -> Self {
+        Self {
+            revision,
+            shown: Self::KEPT,
+            deleting: false,
+            node: None,
+            index: None,
+            created,
+            reason: None,
+            message: None,
+            containers: BTreeMap::new(),
+        }
+    }
+
     fn join(self, other: Self) -> Self {
         let (mut later, earlier) = if other.order() > self.order() { (other, self) } else { (self, other) };
         later.node = later.node.max(earlier.node);
         later.index = later.index.max(earlier.index);
+        later.shown = later.shown.max(earlier.shown);
+        later.deleting |= earlier.deleting;
         for (name, container) in earlier.containers {
             match later.containers.get_mut(&name) {
                 Some(known) if known.order() >= container.order() => {}
@@ -227,15 +314,25 @@ impl PodStatus {
 }
 
 impl ContainerStatus {
+    /// The first run of a container.
+    pub fn new(init: bool, state: ContainerState) -> Self {
+        Self { init, restarts: 0, last_exit: None, state }
+    }
+
+    /// Whether this showed that end already.
+    pub fn showed(&self, last: &LastExit) -> bool {
+        let now = matches!(&self.state, ContainerState::Terminated { finished, .. } if *finished == last.finished);
+        now || self.last_exit.as_ref() == Some(last)
+    }
+
     /// A container's life goes one way: runs follow each other, and within a run it waits, runs, ends.
-    fn order(&self) -> (u32, u8, Option<Timestamp>, String) {
+    fn order(&self) -> impl Ord + use<> {
         let (step, at) = match &self.state {
             ContainerState::Waiting { .. } => (0, None),
             ContainerState::Running { started } => (1, Some(*started)),
             ContainerState::Terminated { finished, .. } => (2, Some(*finished)),
         };
-        // A container that waits for its next run has the restart count of the run that ended.
-        (self.restarts, step, at, format!("{:?}", self.state))
+        (self.restarts, step, at, format!("{:?}", self.state), self.last_exit.clone())
     }
 }
 

@@ -16,7 +16,7 @@ pub mod verdict;
 pub mod view;
 
 pub use event::{Event, EventKind, NewEvent, Source};
-pub use evidence::{Conclusion, ContainerState, ContainerStatus, Evidence, ObjectRef, PodStatus, Snapshot};
+pub use evidence::{Conclusion, ContainerState, ContainerStatus, Evidence, LastExit, ObjectRef, PodStatus, Snapshot};
 pub use id::{Fingerprint, InstallationId, InvalidId, JobId, JobName, object_name};
 pub use log::LogLine;
 pub use phase::Phase;

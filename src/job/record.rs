@@ -1,5 +1,7 @@
 //! The record of a job.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -80,6 +82,9 @@ pub struct Status {
     /// The object that carries the job, once its UID is known. From then on nothing is ever created for this job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub object: Option<ObjectRef>,
+    /// What the executor warned of when it took the manifest.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub warnings: BTreeSet<String>,
     /// What was seen of it, joined.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seen: Option<Snapshot>,
@@ -146,6 +151,9 @@ pub enum Fact {
     Created {
         /// The object.
         object: ObjectRef,
+        /// What the executor warned of when it took the manifest.
+        #[serde(default)]
+        warnings: Vec<String>,
         /// When that was learned.
         at: Timestamp,
     },

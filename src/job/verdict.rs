@@ -75,7 +75,11 @@ impl Status {
 
     fn take_in(&mut self, fact: Fact) -> (Timestamp, Source, Vec<NewEvent>) {
         match fact {
-            Fact::Created { object, at } => (at, Source::Executor, self.learn_object(object, at).into_iter().collect()),
+            Fact::Created { object, warnings, at } => {
+                let mut events: Vec<_> = self.learn_object(object, at).into_iter().collect();
+                events.extend(self.learn_warnings(warnings, at));
+                (at, Source::Executor, events)
+            }
             Fact::Refused(refusal) => {
                 let at = refusal.at;
                 if self.object.is_none() && self.refusal.is_none() {
@@ -118,6 +122,16 @@ impl Status {
         }
         self.object = Some(object.clone());
         Some(NewEvent { at, source: Source::Executor, kind: EventKind::Created { object } })
+    }
+
+    fn learn_warnings(&mut self, warnings: Vec<String>, at: Timestamp) -> Vec<NewEvent> {
+        let mut events = Vec::new();
+        for text in warnings {
+            if self.warnings.insert(text.clone()) {
+                events.push(NewEvent { at, source: Source::Executor, kind: EventKind::Warning { text } });
+            }
+        }
+        events
     }
 
     fn is_of_another_object(&self, object: &ObjectRef) -> bool {
@@ -233,7 +247,11 @@ impl Status {
             let message = format!("its object was deleted by someone else{last}");
             (Phase::Cancelled, "Deleted", Some(message))
         } else {
-            let message = "its object was created and is gone, and nothing tells how it ended".to_owned();
+            let last = self.seen.as_ref().map_or(String::new(), |seen| match deciding_exit(seen) {
+                Some(exit) => format!("; it was last seen after a container had ended with exit code {}", exit.code),
+                None => format!("; it was last seen{}", describe_alive(seen)),
+            });
+            let message = format!("its object was created and is gone, and nothing tells how it ended{last}");
             (Phase::Lost, "ObjectGone", Some(message))
         };
         Verdict { phase, reason: Some(reason.to_owned()), message, ended: Some(gone.at), ..verdict }
@@ -262,12 +280,22 @@ fn containers(seen: &Snapshot) -> impl Iterator<Item = &ContainerStatus> {
     seen.pods.values().flat_map(|pod| pod.containers.values())
 }
 
+/// The containers of pods that are still there. What a pod that is gone was last seen to do, it does no more.
+fn live_containers(seen: &Snapshot) -> impl Iterator<Item = &ContainerStatus> {
+    seen.pods.values().filter(|pod| !seen.is_gone(pod)).flat_map(|pod| pod.containers.values())
+}
+
 fn exits(seen: &Snapshot) -> impl Iterator<Item = (bool, Exit<'_>)> {
     containers(seen).filter_map(|container| match &container.state {
         ContainerState::Terminated { exit_code, reason, message, finished, .. } => {
             Some((container.init, Exit { code: *exit_code, reason, message: message.as_deref(), finished: *finished }))
         }
-        _ => None,
+        _ => container.last_exit.as_ref().map(|last| {
+            (
+                container.init,
+                Exit { code: last.exit_code, reason: &last.reason, message: None, finished: last.finished },
+            )
+        }),
     })
 }
 
@@ -319,14 +347,13 @@ fn judge_alive(seen: &Snapshot, verdict: Verdict) -> Verdict {
     if seen.suspended {
         return Verdict { phase: Phase::Suspended, ..verdict };
     }
-    let running = containers(seen).any(|container| matches!(container.state, ContainerState::Running { .. }));
+    let running = live_containers(seen).any(|container| matches!(container.state, ContainerState::Running { .. }));
     if running {
         return Verdict { phase: Phase::Running, ..verdict };
     }
     let waiting = waiting_reason(seen);
-    let ended = !seen.pods.is_empty()
-        && containers(seen).any(|container| !container.init)
-        && containers(seen).all(|container| matches!(container.state, ContainerState::Terminated { .. }));
+    let ended = live_containers(seen).any(|container| !container.init)
+        && live_containers(seen).all(|container| matches!(container.state, ContainerState::Terminated { .. }));
     match waiting {
         None if ended => {
             let message = verdict.exit_code.map(|code| format!("its container ended with exit code {code}"));
@@ -342,7 +369,7 @@ fn waiting_reason(seen: &Snapshot) -> Option<(String, Option<String>)> {
     if let Some((reason, message)) = &seen.blocked {
         return Some((reason.clone(), Some(message.clone())));
     }
-    seen.pods.values().rev().find_map(|pod| {
+    seen.pods.values().rev().filter(|pod| !seen.is_gone(pod)).find_map(|pod| {
         let of_container = pod.containers.values().find_map(|container| match &container.state {
             ContainerState::Waiting { reason: Some(reason), message } => Some((reason.clone(), message.clone())),
             _ => None,
@@ -380,6 +407,11 @@ fn container_events(before: Option<&Snapshot>, now: &Snapshot) -> Vec<NewEvent> 
                 ContainerState::Terminated { started, .. } => *started,
             };
             let (pod, container_name) = (pod_name.clone(), name.clone());
+            if let Some(last) = container.last_exit.as_ref().filter(|last| !known.is_some_and(|it| it.showed(last))) {
+                let (pod, container, reason) = (pod.clone(), container_name.clone(), last.reason.clone());
+                let kind = EventKind::ContainerEnded { pod, container, exit_code: last.exit_code, reason };
+                events.push(NewEvent { at: last.finished, source: Source::Executor, kind });
+            }
             if let Some(at) = started.filter(|_| !seen_started) {
                 let kind = EventKind::ContainerStarted { pod: pod.clone(), container: container_name.clone() };
                 events.push(NewEvent { at, source: Source::Executor, kind });

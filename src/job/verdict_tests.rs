@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::super::evidence::{Conclusion, ContainerState, ContainerStatus, Evidence, ObjectRef, PodStatus, Snapshot};
 use super::super::record::{Cancellation, Fact, Refusal, Status};
 use super::super::report::Report;
-use super::super::{EventKind, Phase};
+use super::super::{EventKind, LastExit, NewEvent, Phase};
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_700_000_000 + second).unwrap()
@@ -20,20 +20,12 @@ fn object() -> ObjectRef {
 
 fn seen(revision: u64, container: Option<ContainerState>, conclusion: Option<Conclusion>) -> Snapshot {
     let pods = container.map(|state| {
-        let containers = BTreeMap::from([("main".to_owned(), ContainerStatus { init: false, restarts: 0, state })]);
-        let created = at(1);
-        let pod = PodStatus { revision, node: None, index: None, created, reason: None, message: None, containers };
+        let containers = BTreeMap::from([("main".to_owned(), ContainerStatus::new(false, state))]);
+        let pod = PodStatus { containers, ..PodStatus::new(revision, at(1)) };
         ("pod-0".to_owned(), pod)
     });
-    Snapshot {
-        object: object(),
-        revision,
-        at: at(i64::try_from(revision).unwrap()),
-        suspended: false,
-        conclusion,
-        blocked: None,
-        pods: pods.into_iter().collect(),
-    }
+    let taken = at(i64::try_from(revision).unwrap());
+    Snapshot { conclusion, pods: pods.into_iter().collect(), ..Snapshot::new(object(), revision, taken) }
 }
 
 fn waiting(reason: &str) -> ContainerState {
@@ -97,7 +89,7 @@ fn each_state_of_an_object_has_its_phase_and_reason() {
     let cases: Vec<(Vec<Fact>, Phase, Option<&str>)> = vec![
         (vec![], Phase::Pending, None),
         (vec![refused()], Phase::Rejected, Some("Forbidden")),
-        (vec![Fact::Created { object: object(), at: at(1) }], Phase::Waiting, None),
+        (vec![Fact::Created { object: object(), warnings: Vec::new(), at: at(1) }], Phase::Waiting, None),
         (vec![show(suspended)], Phase::Suspended, None),
         (vec![show(no_pods)], Phase::Waiting, Some("QuotaExceeded")),
         (vec![show(seen(2, Some(waiting("ImagePullBackOff")), None))], Phase::Waiting, Some("ImagePullBackOff")),
@@ -158,7 +150,7 @@ fn words_against_evidence_are_disputed() {
 
 #[test]
 fn evidence_of_another_object_is_left_aside() {
-    let mut status = after([Fact::Created { object: object(), at: at(1) }]);
+    let mut status = after([Fact::Created { object: object(), warnings: Vec::new(), at: at(1) }]);
     let mut other = seen(9, Some(exited(0, "Completed")), Some(Conclusion::Complete { at: at(9) }));
     other.object.uid = "u2".into();
     assert!(!status.learn(show(other)).changed);
@@ -175,10 +167,55 @@ fn a_report_after_the_end_goes_into_the_history_and_moves_nothing() {
     assert!(matches!(kinds[..], [EventKind::Report { after_end: true, late: false, .. }]), "{kinds:?}");
 }
 
+/// A snapshot of an executor whose pods come and go: this one alone is there.
+fn seen_pod(revision: u64, name: &str, container: ContainerStatus) -> Fact {
+    let containers = BTreeMap::from([("main".to_owned(), container)]);
+    let pod = PodStatus { shown: revision, containers, ..PodStatus::new(revision, at(1)) };
+    show(Snapshot { pods: BTreeMap::from([(name.to_owned(), pod)]), ..seen(revision, None, None) })
+}
+
+#[test]
+fn what_a_pod_that_is_gone_was_last_seen_to_do_it_does_no_more() {
+    let mut status = after([seen_pod(2, "a", ContainerStatus::new(false, running()))]);
+    assert_eq!(status.verdict().phase, Phase::Running);
+    let next = seen_pod(3, "b", ContainerStatus::new(false, waiting("ImagePullBackOff")));
+    status.learn(next);
+    let verdict = status.verdict();
+    assert_eq!((verdict.phase, verdict.reason.as_deref()), (Phase::Waiting, Some("ImagePullBackOff")));
+    // The earlier snapshot again, late: the pod stays gone.
+    status.learn(seen_pod(2, "a", ContainerStatus::new(false, running())));
+    assert_eq!(status.verdict().phase, Phase::Waiting);
+}
+
+#[test]
+fn a_container_that_waits_to_be_started_again_shows_how_it_ended_before() {
+    let last_exit = Some(LastExit { finished: at(4), exit_code: 137, reason: "OOMKilled".into() });
+    let back_off =
+        ContainerStatus { restarts: 1, last_exit, ..ContainerStatus::new(false, waiting("CrashLoopBackOff")) };
+    let mut status = after([seen_pod(2, "a", ContainerStatus::new(false, running()))]);
+    let learned = status.learn(seen_pod(3, "a", back_off.clone()));
+    let verdict = status.verdict();
+    assert_eq!((verdict.phase, verdict.reason.as_deref()), (Phase::Waiting, Some("CrashLoopBackOff")));
+    assert_eq!(verdict.exit_code, Some(137));
+    let ends = |events: &[NewEvent]| {
+        events.iter().filter(|it| matches!(it.kind, EventKind::ContainerEnded { exit_code: 137, .. })).count()
+    };
+    assert_eq!(ends(&learned.events), 1);
+    assert_eq!(ends(&status.learn(seen_pod(4, "a", back_off)).events), 0, "that end was told already");
+}
+
+#[test]
+fn a_warning_is_told_once() {
+    let created = || Fact::Created { object: object(), warnings: vec!["would violate PodSecurity".into()], at: at(1) };
+    let mut status = after([created()]);
+    assert_eq!(status.warnings.len(), 1);
+    assert_eq!(status.learn(created()).events, Vec::new());
+}
+
 #[test]
 fn what_is_learned_twice_makes_no_second_event() {
     let facts = [
-        Fact::Created { object: object(), at: at(1) },
+        Fact::Created { object: object(), warnings: Vec::new(), at: at(1) },
         show(seen(3, Some(running()), None)),
         says(4, Some(1), "Processing..."),
         cancel(),
@@ -226,7 +263,7 @@ fn life() -> impl Strategy<Value = Vec<Fact>> {
                 Some(Ok(conclusion)) => facts.push(show(seen(revision + 1, last, Some(conclusion)))),
                 Some(Err(witnessed)) => facts.push(gone(witnessed)),
             }
-            facts.push(Fact::Created { object: object(), at: at(1) });
+            facts.push(Fact::Created { object: object(), warnings: Vec::new(), at: at(1) });
             facts.extend(reports.into_iter().map(|(second, sequence, words)| says(second, sequence, words)));
             facts
         },

@@ -42,6 +42,9 @@ pub struct JobView {
     /// The job that this one repeats.
     #[schema(value_type = Option<String>)]
     pub rerun_of: Option<JobId>,
+    /// What the executor warned of when it took the manifest.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
     /// Whether a cancellation was asked for.
     pub cancel_requested: bool,
     /// When the request was accepted.
@@ -74,6 +77,7 @@ impl From<&Job> for JobView {
             digest: intent.digest.clone(),
             commit: intent.commit.clone(),
             rerun_of: intent.rerun_of.clone(),
+            warnings: job.status.warnings.iter().cloned().collect(),
             cancel_requested: job.status.cancellation.is_some(),
             created: intent.created,
             started: verdict.started,

@@ -17,7 +17,7 @@ use super::intent::same_request;
 use super::ledger::{Inserted, Recorded, durable};
 use super::{LaunchRequest, Launched, RenderRequest, Rerun, Service, ServiceError};
 use crate::executor::{CreateOutcome, Found};
-use crate::job::{EventKind, Evidence, Fact, JobId, JobName, JobView, NewEvent, Source};
+use crate::job::{EventKind, Evidence, Fact, Intent, JobId, JobName, JobView, NewEvent, ObjectRef, Source};
 use crate::template::{Checked, Context, MASK, Rendered, Template};
 
 /// Whether an object may have been created for a job before.
@@ -168,8 +168,14 @@ impl Service {
             let outcome = self.0.executor.create(&job.intent).await;
             drop(place);
             match outcome {
-                CreateOutcome::Created(object) => {
-                    self.note(&id, Fact::Created { object, at: Timestamp::now() });
+                CreateOutcome::Created { object, warnings } => {
+                    self.note(&id, Fact::Created { object, warnings, at: Timestamp::now() });
+                    break;
+                }
+                // Nothing was sent for this job before, so that it was not ours: the name is free now.
+                CreateOutcome::Vanished if attempt == Attempt::First => {}
+                CreateOutcome::Vanished => {
+                    self.note(&id, Fact::Evidence(vanished(&job.intent)));
                     break;
                 }
                 CreateOutcome::Refused(refusal) => {
@@ -253,6 +259,16 @@ impl Service {
             Err(error) => tracing::error!(job = %id, %error, "a fact could not be taken in"),
         }
     }
+}
+
+/// That the object of an earlier attempt is gone before anything of it was seen, its UID included.
+fn vanished(intent: &Intent) -> Evidence {
+    let object = ObjectRef {
+        name: intent.object_name.clone(),
+        namespace: intent.namespace.clone(),
+        uid: ObjectRef::UNKNOWN_UID.to_owned(),
+    };
+    Evidence::Gone { object, at: Timestamp::now(), witnessed: false }
 }
 
 fn check(template: &Template, parameters: &Map<String, Value>) -> Result<Checked, ServiceError> {

@@ -70,13 +70,9 @@ pub(super) fn life(job: &Job) -> [Fact; 5] {
     let created = job.intent.created;
     let snapshot = |revision, conclusion| {
         Fact::Evidence(Evidence::Seen(Box::new(Snapshot {
-            object: object.clone(),
-            revision,
-            at: created,
             suspended: revision == 1,
             conclusion,
-            blocked: None,
-            pods: std::collections::BTreeMap::new(),
+            ..Snapshot::new(object.clone(), revision, created)
         })))
     };
     [

@@ -84,7 +84,8 @@ impl Sender {
             merge = rest;
             let done = lines.is_empty();
             for line in lines {
-                if self.options.since.is_some_and(|since| line.at < since) {
+                let of_another = self.options.pod.as_ref().is_some_and(|pod| *pod != line.pod);
+                if of_another || self.options.since.is_some_and(|since| line.at < since) {
                     continue;
                 }
                 match tail {

@@ -39,7 +39,9 @@ pub use self::image::{ImageMapping, InvalidMapping};
 use self::disk::ObjectRecord;
 use self::object::Changes;
 use self::registry::Registry;
-use super::{CreateOutcome, Executor, ExecutorError, Found, LogLine, LogOptions, Observation, Unsupported};
+use super::{
+    CreateOutcome, DryRun, DryRunError, Executor, ExecutorError, Found, LogLine, LogOptions, Observation, Unsupported,
+};
 use crate::job::{InstallationId, Intent, ObjectRef, Refusal};
 
 /// The one namespace of this executor.
@@ -180,6 +182,11 @@ impl Executor for ProcessExecutor {
             })
         }
         .boxed()
+    }
+
+    fn dry_run<'a>(&'a self, _: &'a serde_json::Value) -> BoxFuture<'a, Result<DryRun, DryRunError>> {
+        let message = "jobs run as processes of this machine here: there is no API server that could be asked";
+        async move { Err(ExecutorError::NotOffered(message.to_owned()).into()) }.boxed()
     }
 
     fn find<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Option<Found>, ExecutorError>> {

@@ -117,11 +117,11 @@ impl Object {
                 (name.to_owned(), pod.clone())
             });
             shown = Some(Snapshot {
-                object: snapshot.object.clone(),
+                suspended: snapshot.suspended,
                 conclusion: snapshot.conclusion.clone(),
                 blocked: snapshot.blocked.clone(),
                 pods: pod.into_iter().collect(),
-                ..*snapshot
+                ..Snapshot::new(snapshot.object.clone(), snapshot.revision, snapshot.at)
             });
         });
         self.publish_seen(shown);
@@ -137,7 +137,7 @@ impl Object {
     pub(super) fn update_container(&self, pod: &str, container: &str, restarts: u32, state: ContainerState) {
         self.update_pod(pod, |pod| {
             let init = pod.containers.get(container).is_some_and(|it| it.init);
-            let status = ContainerStatus { init, restarts, state };
+            let status = ContainerStatus { restarts, ..ContainerStatus::new(init, state) };
             pod.containers.insert(container.to_owned(), status);
         });
     }

@@ -78,21 +78,19 @@ impl Pod {
         let (reason, message) = waits.unzip();
         let scheduled = reason.is_none();
         let waiting = |container: &ContainerSpec, init| {
-            let status =
-                ContainerStatus { init, restarts: 0, state: ContainerState::Waiting { reason: None, message: None } };
+            let status = ContainerStatus::new(init, ContainerState::Waiting { reason: None, message: None });
             (container.name.clone(), status)
         };
         let init = self.template.init.iter().map(|it| waiting(it, true));
         let main = self.template.containers.iter().map(|it| waiting(it, false));
         let containers = init.chain(main).collect();
         let pod = PodStatus {
-            revision: 0,
             node: scheduled.then(|| self.context.node.clone()),
             index: self.index,
-            created: Timestamp::now(),
             reason,
             message,
             containers,
+            ..PodStatus::new(0, Timestamp::now())
         };
         self.object.add_pod(&self.name, pod);
     }

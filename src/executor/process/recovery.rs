@@ -111,13 +111,9 @@ pub(super) fn snapshot(record: &ObjectRecord, pods: &[StoredPod], now: Timestamp
     let spec = |field: &str| record.manifest.get("spec").and_then(|spec| spec.get(field));
     let revision = next_revision(0, now);
     Snapshot {
-        object: reference(record),
-        revision,
-        at: now,
         suspended: spec("suspend").and_then(Value::as_bool).unwrap_or(false),
-        conclusion: None,
-        blocked: None,
         pods: pods.iter().map(|pod| (pod.name.clone(), pod_status(record, pod, revision))).collect(),
+        ..Snapshot::new(reference(record), revision, now)
     }
 }
 
@@ -132,8 +128,8 @@ fn pod_status(record: &ObjectRecord, pod: &StoredPod, revision: u64) -> PodStatu
         .iter()
         .filter_map(|(name, runs)| {
             let last = runs.last()?;
-            let status =
-                ContainerStatus { init: is_init(name), restarts: last.run, state: terminated(last.exit.as_ref()?) };
+            let ended = ContainerStatus::new(is_init(name), terminated(last.exit.as_ref()?));
+            let status = ContainerStatus { restarts: last.run, ..ended };
             Some((name.clone(), status))
         })
         .collect();
@@ -141,13 +137,10 @@ fn pod_status(record: &ObjectRecord, pod: &StoredPod, revision: u64) -> PodStatu
         let exit = runs.first()?.exit.as_ref()?;
         Some(exit.started.unwrap_or(exit.finished))
     };
+    let created = pod.containers.values().filter_map(first).min().unwrap_or(record.created);
     PodStatus {
-        revision,
-        node: None,
         index: Attempt::from_pod_name(&record.name, &pod.name).and_then(|it| it.index),
-        created: pod.containers.values().filter_map(first).min().unwrap_or(record.created),
-        reason: None,
-        message: None,
         containers,
+        ..PodStatus::new(revision, created)
     }
 }

@@ -116,7 +116,7 @@ impl Registry {
                 // It was not in the last list, and a new one may not come for long.
                 object.publish(object.evidence());
             }
-            return Ok(CreateOutcome::Created(object.reference.clone()));
+            return Ok(CreateOutcome::Created { object: object.reference.clone(), warnings: Vec::new() });
         }
     }
 

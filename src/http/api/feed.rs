@@ -205,6 +205,7 @@ fn kind_name(kind: &EventKind) -> &'static str {
     match kind {
         EventKind::Recorded => "recorded",
         EventKind::Created { .. } => "created",
+        EventKind::Warning { .. } => "warning",
         EventKind::Phase { .. } => "phase",
         EventKind::ContainerStarted { .. } => "containerStarted",
         EventKind::ContainerEnded { .. } => "containerEnded",

@@ -117,6 +117,7 @@ mod tests {
         let kinds = vec![
             EventKind::Recorded,
             EventKind::Created { object },
+            EventKind::Warning { text: text() },
             EventKind::Phase { from: Phase::Pending, to: Phase::Running, reason: None, message: None },
             EventKind::ContainerStarted { pod: text(), container: text() },
             EventKind::ContainerEnded { pod: text(), container: text(), exit_code: 0, reason: text() },
@@ -132,6 +133,7 @@ mod tests {
             match kind {
                 EventKind::Recorded
                 | EventKind::Created { .. }
+                | EventKind::Warning { .. }
                 | EventKind::Phase { .. }
                 | EventKind::ContainerStarted { .. }
                 | EventKind::ContainerEnded { .. }

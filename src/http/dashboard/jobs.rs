@@ -118,7 +118,7 @@ fn history(store: &Store, id: &JobId) -> Result<History, StoreError> {
 
 /// What stands beside the record: the manifest, and what there is of the log within a short time.
 async fn beside(app: &AppState, job: &Job) -> Beside {
-    let options = LogOptions { follow: false, since: None, tail: Some(LOG_LINES) };
+    let options = LogOptions { tail: Some(LOG_LINES), ..LogOptions::default() };
     let mut lines = Vec::new();
     let reading = async {
         let mut log = app.service.logs(job.id(), options).await?;

@@ -79,24 +79,13 @@ impl Sample {
 
     fn seen(self, second: i64, state: ContainerState, conclusion: Option<Conclusion>) -> Self {
         let revision = u64::try_from(second).unwrap();
-        let container = ContainerStatus { init: false, restarts: 0, state };
-        let pod = PodStatus {
-            revision,
-            node: None,
-            index: None,
-            created: at(1),
-            reason: None,
-            message: None,
-            containers: BTreeMap::from([("report".to_owned(), container)]),
-        };
+        let container = ContainerStatus::new(false, state);
+        let containers = BTreeMap::from([("report".to_owned(), container)]);
+        let pod = PodStatus { containers, ..PodStatus::new(revision, at(1)) };
         self.learn(Fact::Evidence(Evidence::Seen(Box::new(Snapshot {
-            object: Self::object(),
-            revision,
-            at: at(second),
-            suspended: false,
             conclusion,
-            blocked: None,
             pods: BTreeMap::from([("nightly-report-0123456789ab-1".to_owned(), pod)]),
+            ..Snapshot::new(Self::object(), revision, at(second))
         }))))
     }
 

@@ -54,6 +54,7 @@ fn tell(kind: &EventKind) -> (String, Option<String>) {
         EventKind::Created { object } => {
             ("Object created".to_owned(), Some(format!("{}/{}", object.namespace, object.name)))
         }
+        EventKind::Warning { text } => ("Warning from the executor".to_owned(), Some(text.clone())),
         EventKind::Phase { from, to, reason, message } => {
             let what = match (from == to, reason) {
                 (false, None) => String::new(),
