@@ -4,6 +4,7 @@
 //! command was used wrongly. Every flag has a `JOBWRIGHT_…` variable.
 
 pub mod client;
+mod cluster;
 pub mod completions;
 pub mod diff;
 pub mod failure;

@@ -15,6 +15,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
+use super::cluster::{ClusterArgs, open_cluster};
 use super::failure::Advice;
 use crate::executor::SharedExecutor;
 use crate::executor::process::{ImageMapping, ProcessConfig, ProcessExecutor};
@@ -53,6 +54,13 @@ pub struct ServeArgs {
     /// Where jobs run
     #[arg(long, value_name = "KIND", default_value = "process", env = "JOBWRIGHT_EXECUTOR")]
     executor: ExecutorKind,
+
+    #[command(flatten)]
+    cluster: ClusterArgs,
+
+    /// How long a Job may outlive its end at most, with its pods and logs, should this service never delete it: `7d`
+    #[arg(long, value_name = "AGE", default_value = "7d", env = "JOBWRIGHT_TTL_BACKSTOP", value_parser = backstop)]
+    ttl_backstop: u32,
 
     /// What workers reach this service by, if not by the address it listens on
     #[arg(long, value_name = "URL", env = "JOBWRIGHT_CALLBACK_URL_BASE", value_parser = base_url)]
@@ -193,9 +201,6 @@ pub fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
 
 /// Refuses what could only go wrong later.
 fn check(args: &ServeArgs) -> anyhow::Result<()> {
-    if args.executor == ExecutorKind::Kubernetes {
-        bail!("the kubernetes executor is not part of this build; leave out --executor, or give --executor process");
-    }
     if args.auth == AuthMode::None && !args.listen.ip().is_loopback() {
         bail!(
             "without authentication the service listens on this machine alone, and {} is open to others; give --auth token --token-file FILE, or listen on 127.0.0.1",
@@ -217,8 +222,12 @@ async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
         .parts
         .open_store(Retention { max_age: args.retention_age, max_jobs: args.retention_count.map(NonZeroU64::get) })?;
     let catalog = args.parts.open_catalog()?;
-    let executor = args.parts.open_executor(&store)?;
-    let service = Service::start(Config::new(base.clone()), store, catalog, executor).await?;
+    let executor = match args.executor {
+        ExecutorKind::Process => args.parts.open_executor(&store)?,
+        ExecutorKind::Kubernetes => open_cluster(&args.cluster, &store).await?,
+    };
+    let config = Config { ttl_backstop_seconds: args.ttl_backstop, ..Config::new(base.clone()) };
+    let service = Service::start(config, store, catalog, executor).await?;
 
     let auth = Auth::new(mode, hosts(&args, &base), sessions(&service, address, &base));
     let settings = Settings { default_template: args.default_template, max_streams: usize::from(args.max_streams) };
@@ -361,6 +370,15 @@ fn setting(text: &str) -> Result<(String, String), String> {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err("expected SETTING=VALUE, such as registry=ghcr.io/team".to_owned()),
     }
+}
+
+/// Whole seconds, as Kubernetes counts them.
+fn backstop(text: &str) -> Result<u32, String> {
+    let seconds = age(text)?.as_secs();
+    u32::try_from(seconds)
+        .ok()
+        .filter(|it| i32::try_from(*it).is_ok())
+        .ok_or_else(|| "expected less than 68 years".to_owned())
 }
 
 fn age(text: &str) -> Result<SignedDuration, String> {

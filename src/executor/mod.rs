@@ -4,6 +4,7 @@
 #[cfg(test)]
 pub(crate) mod fake;
 
+pub mod kubernetes;
 pub mod process;
 
 use std::fmt;

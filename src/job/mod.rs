@@ -8,6 +8,7 @@
 pub mod event;
 pub mod evidence;
 pub mod id;
+pub mod labels;
 pub mod log;
 pub mod phase;
 pub mod record;

@@ -374,7 +374,8 @@ fn waiting_reason(seen: &Snapshot) -> Option<(String, Option<String>)> {
             ContainerState::Waiting { reason: Some(reason), message } => Some((reason.clone(), message.clone())),
             _ => None,
         });
-        of_container.or_else(|| Some((pod.reason.clone()?, pod.message.clone())))
+        // What is wrong with the whole pod says more than that its containers are not started yet.
+        pod.reason.clone().map(|reason| (reason, pod.message.clone())).or(of_container)
     })
 }
 

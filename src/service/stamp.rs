@@ -6,24 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::job::{InstallationId, JobId, JobName};
 
-/// The label that every object of ours carries.
-pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
-/// The value of [`MANAGED_BY`].
-pub const JOBWRIGHT: &str = "jobwright";
-/// The label that names the installation.
-pub const INSTALLATION: &str = "jobwright.dev/installation";
-/// The label that names the template.
-pub const TEMPLATE: &str = "jobwright.dev/template";
-/// The annotation that holds the job ID.
-pub const JOB_ID: &str = "jobwright.dev/job-id";
-/// The annotation that holds the job's name.
-pub const JOB_NAME: &str = "jobwright.dev/job-name";
-/// The annotation that holds the digest of template, partials and settings.
-pub const DIGEST: &str = "jobwright.dev/digest";
-/// The annotation that holds the commit of the templates.
-pub const COMMIT: &str = "jobwright.dev/commit";
-/// The annotation that holds the template's own time to live, in seconds after the end.
-pub const TTL: &str = "jobwright.dev/ttl-seconds-after-finished";
+pub use crate::job::labels::{COMMIT, DIGEST, INSTALLATION, JOB_ID, JOB_NAME, JOBWRIGHT, MANAGED_BY, TEMPLATE, TTL};
 
 /// What is stamped onto a manifest.
 #[derive(Debug, Clone, Copy)]

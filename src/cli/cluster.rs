@@ -1,0 +1,52 @@
+//! Which cluster a command means, and the executor of it.
+
+use std::sync::Arc;
+
+use super::failure::Advice;
+use crate::executor::SharedExecutor;
+use crate::executor::kubernetes::KubernetesExecutor;
+use crate::executor::kubernetes::client::{Connection, connect};
+use crate::executor::kubernetes::preflight::Grade;
+use crate::store::Store;
+
+/// Which cluster, and where in it.
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct ClusterArgs {
+    /// The namespace of the Jobs [default: the one of the kubeconfig's context, or of the pod that this runs in]
+    #[arg(long, value_name = "NAMESPACE", env = "JOBWRIGHT_NAMESPACE")]
+    pub(super) namespace: Option<String>,
+
+    /// A context of the kubeconfig [default: its current one; in a pod, its service account]
+    #[arg(long, value_name = "CONTEXT", env = "JOBWRIGHT_KUBE_CONTEXT")]
+    pub(super) context: Option<String>,
+}
+
+impl ClusterArgs {
+    /// Connects, and says which namespace is meant.
+    pub(super) async fn connect(&self) -> anyhow::Result<(Connection, String)> {
+        let connection = connect(self.context.as_deref()).await.hint(
+            || "set KUBECONFIG, choose a context with --context, or run jobs on this machine with --executor process",
+        )?;
+        let namespace = self.namespace.clone().unwrap_or_else(|| connection.default_namespace.clone());
+        Ok((connection, namespace))
+    }
+}
+
+/// Connects to the cluster, and tells the log in the background what there is to be known about it: an API server that
+/// is away for now keeps nobody from reading records.
+pub(super) async fn open_cluster(cluster: &ClusterArgs, store: &Store) -> anyhow::Result<SharedExecutor> {
+    let (connection, namespace) = cluster.connect().await?;
+    tracing::info!(server = %connection.server, %namespace, "jobs run on a cluster");
+    let executor = KubernetesExecutor::new(connection, namespace, store.installation().clone());
+    let looking = executor.clone();
+    tokio::spawn(async move {
+        for finding in looking.preflight().await {
+            match finding.grade {
+                Grade::Good => tracing::info!("{finding}"),
+                Grade::Doubtful => tracing::warn!("{finding}"),
+                Grade::Bad => tracing::error!("jobs cannot be launched: {finding}"),
+            }
+        }
+    });
+    Ok(Arc::new(executor))
+}

@@ -1,0 +1,223 @@
+//! Jobs as Jobs of a Kubernetes cluster.
+//!
+//! - [`client`]: the connection, with every wait bounded;
+//! - [`api`]: calls whose answer is told in full; [`outcome`]: what a launch has come to. Pure;
+//! - [`watch`]: the watches; [`index`]: what they come to together; [`evidence`], [`refusals`]: from Kubernetes' objects
+//!   to evidence. Pure;
+//! - [`logs`]: container logs, live and afterwards; [`resume`]: where to go on after a cut. Pure;
+//! - [`preflight`]: whether all this is allowed here.
+//!
+//! Deletion is always of dependents too: by default the API orphans the pods of a Job, which then run on.
+
+mod api;
+pub mod client;
+mod evidence;
+mod index;
+mod logs;
+mod outcome;
+pub mod preflight;
+mod refusals;
+mod resume;
+mod watch;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use futures_util::stream::BoxStream;
+use jiff::Timestamp;
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::Pod;
+use kube::Api;
+use kube::api::{ListParams, Preconditions, PropagationPolicy};
+use kube::core::params::DeleteParams;
+use serde_json::Value;
+
+use self::api::Answer;
+use self::client::Connection;
+use self::outcome::Step;
+use super::{
+    CreateOutcome, DryRun, DryRunError, Executor, ExecutorError, Found, LogLine, LogOptions, Observation, Unsupported,
+};
+use crate::job::labels::{INSTALLATION, JOBWRIGHT, MANAGED_BY};
+use crate::job::{Evidence, InstallationId, Intent, ObjectRef, PodStatus};
+
+/// Runs jobs as Jobs of one namespace of a cluster. Cheap to clone.
+#[derive(Clone)]
+pub struct KubernetesExecutor {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    connection: Connection,
+    namespace: String,
+    installation: InstallationId,
+    preflight: preflight::Preflight,
+}
+
+impl KubernetesExecutor {
+    /// Takes a connection, a namespace, and the installation whose objects these are. Nothing is sent yet.
+    pub fn new(connection: Connection, namespace: impl Into<String>, installation: InstallationId) -> Self {
+        let namespace = namespace.into();
+        let preflight = preflight::Preflight::new(connection.calls.clone(), namespace.clone());
+        Self { inner: Arc::new(Inner { connection, namespace, installation, preflight }) }
+    }
+
+    /// Checks whether jobs can be launched here: a line for each thing that was looked at, in order.
+    pub async fn preflight(&self) -> Vec<preflight::Finding> {
+        self.inner.preflight.look().await
+    }
+}
+
+impl Inner {
+    fn jobs(&self) -> String {
+        format!("/apis/batch/v1/namespaces/{}/jobs", self.namespace)
+    }
+
+    /// Names come out of records, which are checked when they are made; the API server checks them again.
+    fn job(&self, name: &str) -> String {
+        format!("{}/{name}", self.jobs())
+    }
+
+    fn selector(&self) -> String {
+        format!("{MANAGED_BY}={JOBWRIGHT},{INSTALLATION}={}", self.installation)
+    }
+
+    async fn create(&self, intent: &Intent) -> CreateOutcome {
+        let client = &self.connection.calls;
+        let answer = api::create(client, &self.jobs(), &intent.manifest, false).await;
+        match outcome::of_create(answer, Timestamp::now()) {
+            Step::Outcome(outcome) => outcome,
+            Step::Look => {
+                let there = api::get(client, &self.job(&intent.object_name)).await;
+                outcome::of_look(there, intent, &self.installation, Timestamp::now())
+            }
+        }
+    }
+
+    async fn dry_run(&self, manifest: &Value) -> Result<DryRun, DryRunError> {
+        let client = &self.connection.calls;
+        let answer = api::create(client, &self.jobs(), manifest, true).await;
+        match &answer {
+            Answer::Failed(failure) if failure.code == 409 => {
+                // There is a Job of this name; whether another one like it would be taken is the question.
+                let other = with_generated_name(manifest);
+                outcome::of_dry_run(api::create(client, &self.jobs(), &other, true).await)
+            }
+            _ => outcome::of_dry_run(answer),
+        }
+    }
+
+    async fn find(&self, name: &str) -> Result<Option<Found>, ExecutorError> {
+        let answer = api::get(&self.connection.calls, &self.job(name)).await;
+        let body = match answer {
+            Answer::Done { body, .. } => body,
+            Answer::Failed(failure) if failure.code == 404 => return Ok(None),
+            other => return Err(outcome::trouble(other)),
+        };
+        let unreadable = |what: &str| ExecutorError::Unreachable(format!("the API server shows a Job {what}"));
+        let job: Job = serde_json::from_value(body).map_err(|error| unreadable(&error.to_string()))?;
+        let object = evidence::reference(&job).ok_or_else(|| unreadable("without a UID"))?;
+        let ours = job.metadata.labels.as_ref().and_then(|labels| labels.get(INSTALLATION));
+        let ours = ours.map(String::as_str) == Some(self.installation.as_str());
+        let now = Timestamp::now();
+        let pods = self.pods(&object.uid, now).await?;
+        let revision = index::Revisions::default().next(now);
+        let snapshot = evidence::snapshot(&job, object, now);
+        let snapshot = index::assembled(&snapshot, &pods, None, revision, now);
+        let job = evidence::job_id(&job).filter(|_| ours);
+        Ok(Some(Found { job, evidence: Evidence::Seen(Box::new(snapshot)) }))
+    }
+
+    async fn pods(&self, uid: &str, now: Timestamp) -> Result<BTreeMap<String, PodStatus>, ExecutorError> {
+        let api: Api<Pod> = Api::namespaced(self.connection.calls.clone(), &self.namespace);
+        let wanted = ListParams::default().labels(&format!("{}={uid}", evidence::CONTROLLER_UID));
+        let pods = api.list(&wanted).await.map_err(|error| ExecutorError::Unreachable(api::chain(&error)))?;
+        let named = pods.items.into_iter().filter_map(|pod| Some((pod.metadata.name.clone()?, pod)));
+        Ok(named.map(|(name, pod)| (name, evidence::pod_status(&pod, now))).collect())
+    }
+
+    /// Deletes an object and its pods. What has the same name, but is another object, is left alone.
+    async fn delete(&self, object: &ObjectRef, policy: PropagationPolicy) -> Result<(), ExecutorError> {
+        let how = DeleteParams {
+            propagation_policy: Some(policy),
+            preconditions: Some(Preconditions { uid: Some(object.uid.clone()), resource_version: None }),
+            ..DeleteParams::default()
+        };
+        match api::delete(&self.connection.calls, &self.job(&object.name), &how).await {
+            Answer::Done { .. } => Ok(()),
+            // Gone already, or another object under its name.
+            Answer::Failed(failure) if matches!(failure.code, 404 | 409) => Ok(()),
+            other => Err(outcome::trouble(other)),
+        }
+    }
+}
+
+/// A manifest under a name that is free for certain.
+fn with_generated_name(manifest: &Value) -> Value {
+    let mut other = manifest.clone();
+    if let Some(metadata) = other.get_mut("metadata").and_then(Value::as_object_mut)
+        && let Some(Value::String(name)) = metadata.remove("name")
+    {
+        metadata.insert("generateName".to_owned(), Value::String(format!("{name}-")));
+    }
+    other
+}
+
+impl Executor for KubernetesExecutor {
+    fn kind(&self) -> &'static str {
+        "kubernetes"
+    }
+
+    fn namespace(&self) -> &str {
+        &self.inner.namespace
+    }
+
+    fn check(&self, manifest: &Value) -> Result<(), Unsupported> {
+        let manual = manifest.pointer("/spec/manualSelector").and_then(Value::as_bool) == Some(true);
+        let fault = || {
+            let message = "is not possible: pods are told apart by the selector that Kubernetes makes for each Job";
+            ("spec.manualSelector".to_owned(), message.to_owned())
+        };
+        if manual { Err(Unsupported { faults: vec![fault()] }) } else { Ok(()) }
+    }
+
+    fn create<'a>(&'a self, intent: &'a Intent) -> BoxFuture<'a, CreateOutcome> {
+        self.inner.create(intent).boxed()
+    }
+
+    fn dry_run<'a>(&'a self, manifest: &'a Value) -> BoxFuture<'a, Result<DryRun, DryRunError>> {
+        self.inner.dry_run(manifest).boxed()
+    }
+
+    fn find<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Option<Found>, ExecutorError>> {
+        self.inner.find(name).boxed()
+    }
+
+    /// Deletes the object in the foreground: it is gone only when its pods are, so that its end is the proof that they
+    /// have stopped.
+    fn cancel<'a>(&'a self, object: &'a ObjectRef) -> BoxFuture<'a, Result<(), ExecutorError>> {
+        self.inner.delete(object, PropagationPolicy::Foreground).boxed()
+    }
+
+    fn delete<'a>(&'a self, object: &'a ObjectRef) -> BoxFuture<'a, Result<(), ExecutorError>> {
+        self.inner.delete(object, PropagationPolicy::Background).boxed()
+    }
+
+    fn watch(&self) -> BoxStream<'static, Observation> {
+        watch::observations(&self.inner.connection.calls, &self.inner.namespace, &self.inner.selector())
+    }
+
+    fn logs<'a>(
+        &'a self,
+        object: &'a ObjectRef,
+        options: LogOptions,
+    ) -> BoxFuture<'a, Result<BoxStream<'static, Result<LogLine, ExecutorError>>, ExecutorError>> {
+        logs::open(&self.inner.connection, &self.inner.namespace, object.clone(), options).boxed()
+    }
+
+    fn ready(&self) -> BoxFuture<'_, Result<(), ExecutorError>> {
+        self.inner.preflight.ready().boxed()
+    }
+}
