@@ -77,7 +77,7 @@ impl House {
 
     pub(crate) fn create(&self, intent: &Intent) -> ObjectRef {
         match self.wait(self.executor.create(intent)) {
-            CreateOutcome::Created(object) => object,
+            CreateOutcome::Created { object, .. } => object,
             other => panic!("{other:?}"),
         }
     }

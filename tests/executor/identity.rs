@@ -111,7 +111,7 @@ fn creating_while_deleting_leaves_a_whole_object_or_none() {
         let (deleted, created) =
             house.wait(async { tokio::join!(house.executor.delete(&object), house.executor.create(&wanted)) });
         deleted.unwrap();
-        let CreateOutcome::Created(created) = created else { panic!("{created:?}") };
+        let CreateOutcome::Created { object: created, .. } = created else { panic!("{created:?}") };
         if created != object {
             assert_eq!(conclusion(&house.ended(&created)), "Complete", "round {round}");
         }

@@ -43,7 +43,7 @@ fn an_object_whose_process_died_with_the_service_is_lost_and_never_started_again
     assert_eq!(house.listed(), []);
     assert_eq!(house.wait(house.executor.find("it")).unwrap(), None);
     let again = house.wait(house.executor.create(&wanted));
-    assert_eq!(again, CreateOutcome::Created(object.clone()));
+    assert_eq!(again, CreateOutcome::Created { object: object.clone(), warnings: Vec::new() });
     assert_eq!(house.listed(), []);
     assert_eq!(house.wait(house.executor.find("it")).unwrap(), None);
     assert_eq!(house.text(&object), ["some output"]);

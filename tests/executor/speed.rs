@@ -40,7 +40,7 @@ async fn run(executor: &ProcessExecutor, spec: &Value, in_flight: u32, count: u3
         let name = format!("it-{in_flight}-{number}");
         let intent = intent(&name, &name, job(spec.clone()));
         let outcome = executor.create(&intent).await;
-        assert!(matches!(outcome, CreateOutcome::Created(_)), "{outcome:?}");
+        assert!(matches!(outcome, CreateOutcome::Created { .. }), "{outcome:?}");
     };
     let mut started = in_flight.min(count);
     let mut working: FuturesUnordered<BoxFuture<'_, ()>> = FuturesUnordered::new();
