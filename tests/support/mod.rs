@@ -85,6 +85,7 @@ pub const BROKEN: &str = "---\ntitle: [\n---\nkind: Job\n";
 pub struct Setup {
     folder: TempDir,
     args: Vec<String>,
+    patience: Duration,
 }
 
 /// A service that runs.
@@ -93,6 +94,7 @@ pub struct TestApp {
     /// Where it listens: `http://127.0.0.1:PORT`.
     pub url: String,
     agent: ureq::Agent,
+    patience: Duration,
     token: Option<String>,
     setup: Option<Setup>,
     words: Option<thread::JoinHandle<String>>,
@@ -117,13 +119,24 @@ impl Setup {
         for (name, text) in [("gate", GATE), ("typed", TYPED), ("broken", BROKEN)] {
             fs::write(templates.join(format!("{name}.yaml")), text).unwrap();
         }
-        Self { folder, args: Vec::new() }
+        Self { folder, args: Vec::new(), patience: PATIENCE }
     }
 
     /// Adds flags.
     pub fn with(mut self, args: &[&str]) -> Self {
         self.args.extend(args.iter().map(|arg| (*arg).to_owned()));
         self
+    }
+
+    /// Adds a template, or replaces it.
+    pub fn template(self, name: &str, text: &str) -> Self {
+        fs::write(self.path().join("templates").join(format!("{name}.yaml")), text).unwrap();
+        self
+    }
+
+    /// Gives everything more time, or less.
+    pub fn patient(self, patience: Duration) -> Self {
+        Self { patience, ..self }
     }
 
     /// The folder that everything is in.
@@ -140,7 +153,7 @@ impl Setup {
     pub fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_jobwright"));
         command
-            .args(["serve", "--image", "busybox=/bin/sh"])
+            .arg("serve")
             .args(&self.args)
             .current_dir(self.path())
             .env("NO_COLOR", "1")
@@ -150,6 +163,9 @@ impl Setup {
             .stderr(Stdio::piped());
         let templates = self.path().join("templates");
         let usual = [("--listen", PathBuf::from("127.0.0.1:0")), ("--data", self.data()), ("--templates", templates)];
+        if !self.args.iter().any(|arg| arg == "--executor") {
+            command.args(["--image", "busybox=/bin/sh"]);
+        }
         for (flag, value) in usual {
             if !self.args.iter().any(|arg| arg == flag) {
                 command.arg(flag).arg(value);
@@ -179,8 +195,8 @@ impl Setup {
             let _ = child.kill();
             panic!("no address in {line:?}; it said: {}", words.join().unwrap());
         };
-        let app =
-            TestApp { url: url.to_owned(), child, agent: agent(), token: None, setup: Some(self), words: Some(words) };
+        let (url, agent, patience) = (url.to_owned(), agent(self.patience), self.patience);
+        let app = TestApp { url, child, agent, patience, token: None, setup: Some(self), words: Some(words) };
         let ready = app.until(|| Some(app.get("/readyz")).filter(|answer| answer.status == 200));
         assert_eq!(ready.json()["ready"], true);
         app
@@ -195,11 +211,11 @@ impl Setup {
     }
 }
 
-fn agent() -> ureq::Agent {
+fn agent(patience: Duration) -> ureq::Agent {
     ureq::Agent::config_builder()
         .http_status_as_error(false)
         .max_redirects(0)
-        .timeout_global(Some(PATIENCE))
+        .timeout_global(Some(patience))
         .build()
         .into()
 }
@@ -408,7 +424,7 @@ impl TestApp {
             if let Some(found) = look() {
                 return found;
             }
-            assert!(begun.elapsed() < PATIENCE, "it did not come to pass");
+            assert!(begun.elapsed() < self.patience, "it did not come to pass");
             #[expect(clippy::disallowed_methods, reason = "only for what no event tells")]
             thread::sleep(Duration::from_millis(5));
         }
