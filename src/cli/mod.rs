@@ -10,6 +10,7 @@ pub mod diff;
 pub mod failure;
 pub mod folder;
 pub mod follow;
+pub mod health;
 pub mod jobs;
 pub mod launch;
 pub mod lint;
@@ -106,6 +107,7 @@ enum Command {
     Run(Box<run::RunArgs>),
     Jobs(jobs::JobsArgs),
     Store(store::StoreArgs),
+    Health(health::HealthArgs),
     Openapi(openapi::OpenapiArgs),
     Completions(completions::CompletionsArgs),
     Man(man::ManArgs),
@@ -142,6 +144,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Run(args) => run::run(*args),
         Command::Jobs(args) => jobs::run(args),
         Command::Store(args) => store::run(args),
+        Command::Health(args) => health::run(args),
         Command::Openapi(args) => openapi::run(args),
         Command::Completions(args) => completions::run(args),
         Command::Man(args) => man::run(args),

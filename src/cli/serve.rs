@@ -28,6 +28,9 @@ use crate::template::{LiveCatalog, TemplateSource};
 /// What the log shows where `RUST_LOG` does not say.
 const DEFAULT_LOG: &str = "warn,jobwright=info";
 
+/// Where it listens unless told otherwise.
+pub(super) const LISTEN: &str = "127.0.0.1:8080";
+
 /// Start the service: its page, its API, and the jobs it launches
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
@@ -45,7 +48,7 @@ Stops in good order on SIGTERM or Ctrl-C; a second one stops it at once. Jobs of
 service: they show as Lost after the next start.")]
 pub struct ServeArgs {
     /// The address to listen on; port 0 takes any free one
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080", env = "JOBWRIGHT_LISTEN", value_parser = address)]
+    #[arg(long, value_name = "ADDRESS", default_value = LISTEN, env = "JOBWRIGHT_LISTEN", value_parser = address)]
     listen: SocketAddr,
 
     #[command(flatten)]
@@ -266,7 +269,7 @@ fn announce(address: SocketAddr) -> anyhow::Result<()> {
 }
 
 /// An address that this machine itself can connect to.
-fn reachable(address: SocketAddr) -> SocketAddr {
+pub(super) fn reachable(address: SocketAddr) -> SocketAddr {
     let mut reachable = address;
     if address.ip().is_unspecified() {
         reachable.set_ip(match address {
@@ -350,7 +353,8 @@ impl Stop {
     }
 }
 
-fn address(text: &str) -> Result<SocketAddr, String> {
+/// An address and a port, by number or by name.
+pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
     let wrong = |problem: String| format!("{problem}; expected ADDRESS:PORT, such as 127.0.0.1:8080");
     let mut addresses = text.to_socket_addrs().map_err(|error| wrong(error.to_string()))?;
     addresses.next().ok_or_else(|| wrong("this name has no address".to_owned()))

@@ -1,8 +1,11 @@
 //! What operators look at.
 
-use serde_json::json;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
 
-use crate::support::TestApp;
+use serde_json::{Value, json};
+
+use crate::support::{Setup, TestApp};
 
 #[test]
 fn readiness_looks_at_every_part() {
@@ -12,6 +15,95 @@ fn readiness_looks_at_every_part() {
     for part in ["store", "templates", "executor"] {
         assert_eq!(ready[part], json!({"ready": true}), "{part}");
     }
+}
+
+/// A service whose cluster's API server does not answer.
+struct Cut {
+    child: std::process::Child,
+    url: String,
+    _setup: Setup,
+}
+
+impl Cut {
+    fn start() -> Self {
+        let setup = Setup::new().with(&["--executor", "kubernetes"]);
+        let kubeconfig = setup.path().join("kubeconfig");
+        let server = json!({"name": "gone", "cluster": {"server": "http://127.0.0.1:1"}});
+        let context = json!({"name": "gone", "context": {"cluster": "gone", "user": "", "namespace": "jobs"}});
+        let config = json!({
+            "apiVersion": "v1", "kind": "Config", "current-context": "gone", "clusters": [server], "contexts": [context],
+        });
+        std::fs::write(&kubeconfig, config.to_string()).unwrap();
+        let mut command = setup.command();
+        let mut child = command.env("KUBECONFIG", kubeconfig).stderr(Stdio::null()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let url = line.trim().strip_prefix("Jobwright listens on ").unwrap().to_owned();
+        Self { child, url, _setup: setup }
+    }
+
+    /// What `jobwright health --url …` makes of it: exit code, answer, words.
+    fn health(&self, path: &str) -> (i32, String, String) {
+        health(&["--url", &format!("{}{path}", self.url)], &self.url)
+    }
+}
+
+impl Drop for Cut {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn health(arguments: &[&str], url: &str) -> (i32, String, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_jobwright"));
+    // A proxy must not come between.
+    command.env("JOBWRIGHT_LISTEN", url.replace("http://127.0.0.1", "0.0.0.0")).env("HTTP_PROXY", "http://x.invalid");
+    let output = command.arg("health").args(arguments).output().unwrap();
+    let told = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap(), told(output.stdout), told(output.stderr))
+}
+
+#[test]
+fn a_part_that_is_excluded_is_shown_but_does_not_count() {
+    let service = Cut::start();
+    for path in ["/readyz", "/readyz?exclude=store&exclude=templates"] {
+        let (code, answer, words) = service.health(path);
+        assert_eq!((code, answer.as_str()), (1, ""), "{path}");
+        assert!(words.contains("503") && words.contains("the API server cannot be reached"), "{path}: {words}");
+    }
+    for path in ["/readyz?exclude=executor", "/readyz?exclude=store&exclude=executor"] {
+        let (code, answer, words) = service.health(path);
+        assert_eq!((code, words.as_str()), (0, ""), "{path}");
+        let answer: Value = serde_json::from_str(&answer).unwrap();
+        assert_eq!((&answer["ready"], &answer["executor"]["ready"]), (&json!(true), &json!(false)), "{path}");
+        let problem = answer["executor"]["problem"].as_str().unwrap();
+        assert!(problem.contains("the API server cannot be reached"), "it is still told what is wrong: {problem}");
+    }
+}
+
+#[test]
+fn a_part_that_there_is_not_cannot_be_excluded() {
+    let app = TestApp::start();
+    let misspelt = app.get("/readyz?exclude=exekutor");
+    assert_eq!((misspelt.status, misspelt.problem().as_str()), (400, "invalid-input"));
+    assert!(misspelt.detail().contains("there are store, templates, executor"), "{misspelt:?}");
+}
+
+#[test]
+fn the_health_check_asks_the_service_on_this_machine() {
+    let app = TestApp::start();
+    let (code, answer, words) = health(&[], &app.url);
+    assert_eq!((code, words.as_str()), (0, ""));
+    assert_eq!(serde_json::from_str::<Value>(&answer).unwrap()["status"], "ok");
+    let (code, answer, words) = health(&["--url", &format!("{}/healthy", app.url)], &app.url);
+    assert_eq!((code, answer.as_str()), (1, ""));
+    assert!(words.contains("/healthy answered 404"), "{words}");
+
+    app.signal(rustix::process::Signal::STOP);
+    let (code, answer, words) = health(&[], &app.url);
+    assert_eq!((code, answer.as_str()), (1, ""), "a service that hangs is not alive");
+    assert!(words.contains("no answer from http://127.0.0.1:"), "{words}");
 }
 
 #[test]
@@ -49,7 +141,7 @@ fn what_happens_is_counted_and_no_secret_is_a_label() {
 fn the_description_is_served() {
     let app = TestApp::start();
     let served = app.get("/api/v1/openapi.json").json();
-    let committed: serde_json::Value = serde_json::from_str(include_str!("../../docs/openapi.json")).unwrap();
+    let committed: Value = serde_json::from_str(include_str!("../../docs/openapi.json")).unwrap();
     assert_eq!(served["openapi"], "3.1.0");
     assert_eq!(served, committed);
 }
@@ -74,7 +166,7 @@ fn no_secret_reaches_the_log() {
     let ended = app.stop();
     assert!(!ended.words.is_empty());
     for line in ended.words.lines() {
-        assert!(serde_json::from_str::<serde_json::Value>(line).is_ok(), "{line}");
+        assert!(serde_json::from_str::<Value>(line).is_ok(), "{line}");
     }
     let callback_token = callback.rsplit('/').next().unwrap();
     for secret in [&*token, callback_token, "hunter"] {
