@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream};
 use futures_util::{FutureExt, StreamExt};
 use jiff::Timestamp;
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::{broadcast, mpsc, watch};
 
 use super::{
     CreateOutcome, DryRun, DryRunError, Executor, ExecutorError, Found, LogLine, LogOptions, Observation, Unsupported,
@@ -37,8 +37,16 @@ struct State {
     script: VecDeque<Create>,
     objects: BTreeMap<String, (JobId, Snapshot)>,
     creations: Vec<String>,
-    logs: BTreeMap<String, Vec<LogLine>>,
+    logs: BTreeMap<String, watch::Sender<Log>>,
     deleted: Vec<String>,
+}
+
+/// The log of an object.
+#[derive(Default, Clone)]
+struct Log {
+    lines: Vec<LogLine>,
+    /// Whether its writer is gone, so that nobody needs to follow it.
+    ended: bool,
 }
 
 /// The executor; clones share their state.
@@ -104,11 +112,45 @@ impl FakeExecutor {
             0 => Conclusion::Complete { at },
             _ => Conclusion::Failed { at, reason: "BackoffLimitExceeded".into(), message: "so it is".into() },
         };
-        let name = self.state().objects.iter().find(|(_, (job, _))| job == id).unwrap().0.clone();
-        let line =
-            |text: &&str| LogLine { at, pod: "pod-0".into(), container: "main".into(), text: (*text).to_owned() };
-        self.state().logs.insert(name, log.iter().map(line).collect());
+        self.write(id, log);
+        self.end_log(id);
         self.show(id, state, Some(conclusion));
+    }
+
+    fn log(&self, id: &JobId, change: impl FnOnce(&mut Log)) {
+        let mut state = self.state();
+        let name = state.objects.iter().find(|(_, (job, _))| job == id).unwrap().0.clone();
+        state.logs.entry(name).or_default().send_modify(change);
+    }
+
+    /// Writes lines to a job's log.
+    pub(crate) fn write(&self, id: &JobId, lines: &[&str]) {
+        let line = |text: &&str| LogLine {
+            at: Timestamp::now(),
+            pod: "pod-0".into(),
+            container: "main".into(),
+            text: (*text).to_owned(),
+        };
+        self.log(id, |log| log.lines.extend(lines.iter().map(line)));
+    }
+
+    /// Ends a job's log.
+    pub(crate) fn end_log(&self, id: &JobId) {
+        self.log(id, |log| log.ended = true);
+    }
+
+    /// Tells a job's pod to stop: it is shown to be deleted, and runs on until it has stopped.
+    pub(crate) fn tell_to_stop(&self, id: &JobId) {
+        let mut state = self.state();
+        let (_, snapshot) = state.objects.values_mut().find(|(job, _)| job == id).unwrap();
+        snapshot.revision += 1;
+        for pod in snapshot.pods.values_mut() {
+            pod.revision += 1;
+            pod.deleting = true;
+        }
+        let evidence = Evidence::Seen(Box::new(snapshot.clone()));
+        drop(state);
+        let _ = self.changes.send((id.clone(), evidence));
     }
 
     /// Takes a job's object away; `seen` says whether the watch shows it.
@@ -116,6 +158,7 @@ impl FakeExecutor {
         let mut state = self.state();
         let name = state.objects.iter().find(|(_, (job, _))| job == id).unwrap().0.clone();
         let (_, snapshot) = state.objects.remove(&name).unwrap();
+        state.logs.remove(&name);
         drop(state);
         if seen {
             let gone = Evidence::Gone { object: snapshot.object, at: Timestamp::now(), witnessed: true };
@@ -230,12 +273,22 @@ impl Executor for FakeExecutor {
     fn logs<'a>(
         &'a self,
         object: &'a ObjectRef,
-        _options: LogOptions,
+        options: LogOptions,
     ) -> BoxFuture<'a, Result<BoxStream<'static, Result<LogLine, ExecutorError>>, ExecutorError>> {
-        let lines = self.state().logs.get(&object.name).cloned();
+        let log = self.state().logs.get(&object.name).map(watch::Sender::subscribe);
         async move {
-            let lines = lines.ok_or_else(|| ExecutorError::NotFound("no log".into()))?;
-            Ok(stream::iter(lines).map(Ok).boxed())
+            let log = log.ok_or_else(|| ExecutorError::NotFound("no log".into()))?;
+            if !options.follow {
+                let lines = log.borrow().lines.clone();
+                return Ok(stream::iter(lines).map(Ok).boxed());
+            }
+            let lines = stream::unfold((log, 0), async |(mut log, given)| {
+                let there = log.wait_for(|log| log.ended || log.lines.len() > given).await.ok()?;
+                let line = there.lines.get(given).cloned()?;
+                drop(there);
+                Some((Ok(line), (log, given + 1)))
+            });
+            Ok(lines.boxed())
         }
         .boxed()
     }

@@ -249,8 +249,8 @@ impl Service {
         match self.0.ledger.learn(id, fact) {
             Ok((learned, written)) => {
                 drop(written);
-                if learned.ends {
-                    self.0.upkeep.ended(id.clone());
+                if learned.ends || learned.log_due {
+                    self.see_to_log(id);
                 }
             }
             Err(ServiceError::UnknownJob(_)) => {

@@ -17,8 +17,8 @@ use std::task::{Context, Poll};
 use jiff::Timestamp;
 use tokio::sync::{Notify, watch};
 
-use crate::job::{Fact, Intent, Job, JobId, NewEvent, ObjectRef, Source, Status};
-use crate::store::{Ack, Change, LogTail, Store, StoreError};
+use crate::job::{Fact, Intent, Job, JobId, LogMark, LogTail, NewEvent, ObjectRef, Source, Status};
+use crate::store::{Ack, Change, Store, StoreError};
 
 const SHARDS: usize = 64;
 
@@ -57,6 +57,8 @@ pub(super) struct Learned {
     pub(super) was_ended: bool,
     /// Whether it ended by this very fact.
     pub(super) ends: bool,
+    /// Whether there is more of its log to be put on record now.
+    pub(super) log_due: bool,
 }
 
 /// What came of recording an intent.
@@ -165,14 +167,23 @@ impl Ledger {
 
     /// Takes a fact in. What is returned beside resolves when it is durable; dropping that changes nothing.
     pub(super) fn learn(self: &Arc<Self>, id: &JobId, fact: Fact) -> Result<(Learned, Written), super::ServiceError> {
-        self.learn_with(id, fact, None)
+        self.take(id, Some(fact), None)
     }
 
-    /// Takes a fact in, together with the tail of the job's log.
-    pub(super) fn learn_with(
+    /// Takes the tail of a job's log in, and a fact with it.
+    pub(super) fn keep_log(
         self: &Arc<Self>,
         id: &JobId,
-        fact: Fact,
+        log: &LogTail,
+        fact: Option<Fact>,
+    ) -> Result<Written, super::ServiceError> {
+        self.take(id, fact, Some(log)).map(|(_, written)| written)
+    }
+
+    fn take(
+        self: &Arc<Self>,
+        id: &JobId,
+        fact: Option<Fact>,
         log: Option<&LogTail>,
     ) -> Result<(Learned, Written), super::ServiceError> {
         let mut shard = self.shard(id);
@@ -185,10 +196,11 @@ impl Ledger {
         };
         let before = entry.job.clone();
         let mut status = before.status.clone();
-        let learned = status.learn(fact);
+        let learned = fact.map(|fact| status.learn(fact)).unwrap_or_default();
         let outcome = |job: Arc<Job>| Learned {
             was_ended: before.status.ended.is_some(),
             ends: before.status.ended.is_none() && job.status.ended.is_some(),
+            log_due: learned.changed && mark(&job).is_news_after(&mark(&before)),
             job,
         };
         let nothing_new = !learned.changed && learned.events.is_empty() && log.is_none();
@@ -203,7 +215,7 @@ impl Ledger {
         let first_seen = before.status.object.is_none() && job.status.object.is_some();
         let wiped = first_seen && wipe_secrets(&mut job.intent);
         let mut events = entry.unwritten.take().unwrap_or_default();
-        events.extend(learned.events);
+        events.extend(learned.events.clone());
         let mut change =
             if wiped { Change::rewrite(&job, events.clone()) } else { Change::update(&job, events.clone()) };
         if let Some(log) = log {
@@ -313,6 +325,10 @@ impl Entry {
         let kept = gone || (status.log_kept && self.job.intent.ttl_seconds.is_none());
         status.ended.is_some() && kept && self.on_the_way == 0 && self.unwritten.is_none()
     }
+}
+
+fn mark(job: &Job) -> LogMark {
+    LogMark::of(job.status.seen.as_ref())
 }
 
 /// Puts the masked manifest in place of the real one, which is needed no more once the object is known. Returns

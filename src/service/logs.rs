@@ -1,7 +1,10 @@
-//! A job's log: from its object while that is there, else from the record.
+//! A job's log: from its object while that is there, and from the record what the object does not show any more.
+
+use std::collections::{HashSet, VecDeque};
 
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
+use jiff::Timestamp;
 
 use super::{Service, ServiceError};
 use crate::executor::{ExecutorError, LogLine, LogOptions};
@@ -21,26 +24,24 @@ impl Service {
         if options.follow && job.status.object.is_none() && job.status.ended.is_none() {
             job = self.until_created(id).await?;
         }
+        let kept = self.store().log(job.id())?;
+        let kept_lines = |options: &LogOptions| {
+            let lines = kept.clone().map(|tail| tail.lines).unwrap_or_default();
+            wanted(lines, options)
+        };
         if let Some(object) = job.status.object.as_ref().filter(|_| !job.status.object_deleted) {
             match self.0.executor.logs(object, options.clone()).await {
+                Ok(live) => return Ok(joined(kept_lines(&options), live, &gone_pods(&job), &options)),
                 Err(ExecutorError::NotFound(_)) => {}
-                answer => return Ok(answer?),
+                // Who has ended says nothing new: the record is as good.
+                Err(_) if job.status.log_kept => {}
+                Err(error) => return Err(error.into()),
             }
         }
-        self.kept_log(&job, &options)
-    }
-
-    fn kept_log(&self, job: &Job, options: &LogOptions) -> Result<LogStream, ServiceError> {
-        let Some(tail) = self.store().log(job.id())? else {
+        if kept.is_none() {
             return Err(ServiceError::NoLog(job.id().clone()));
-        };
-        let mut lines = tail.lines;
-        if let Some(since) = options.since {
-            lines.retain(|line| line.at >= since);
         }
-        if let Some(wanted) = options.tail {
-            lines.drain(..lines.len().saturating_sub(wanted));
-        }
+        let lines = last(kept_lines(&options), options.tail);
         Ok(stream::iter(lines).map(Ok).boxed())
     }
 
@@ -59,4 +60,75 @@ impl Service {
             }
         }
     }
+}
+
+/// The pods that were seen, and are gone with their logs.
+fn gone_pods(job: &Job) -> HashSet<String> {
+    let seen = job.status.seen.iter();
+    let gone = seen.flat_map(|seen| seen.pods.iter().filter(|(_, pod)| seen.is_gone(pod)));
+    gone.map(|(name, _)| name.clone()).collect()
+}
+
+/// The lines that are asked for, but for how many of them.
+fn wanted(mut lines: Vec<LogLine>, options: &LogOptions) -> Vec<LogLine> {
+    lines.retain(|line| {
+        let late_enough = options.since.is_none_or(|since| line.at >= since);
+        late_enough && options.pod.as_ref().is_none_or(|pod| *pod == line.pod)
+    });
+    lines
+}
+
+fn last(mut lines: Vec<LogLine>, count: Option<usize>) -> Vec<LogLine> {
+    if let Some(count) = count {
+        lines.drain(..lines.len().saturating_sub(count));
+    }
+    lines
+}
+
+/// What the object shows, after what it does not show any more: the logs of pods that are gone, and of runs that began
+/// before the first line that is there.
+fn joined(kept: Vec<LogLine>, live: LogStream, gone: &HashSet<String>, options: &LogOptions) -> LogStream {
+    if kept.is_empty() {
+        return live;
+    }
+    if options.follow && options.tail.is_some() {
+        // Whoever wants the last lines and those to come wants what is there now.
+        return live;
+    }
+    let (of_gone, earlier): (Vec<_>, Vec<_>) = kept.into_iter().partition(|line| gone.contains(&line.pod));
+    let all = stream::iter(of_gone).map(Ok).chain(after_earlier(earlier, live));
+    match options.tail {
+        None => all.boxed(),
+        Some(count) => stream::once(last_of(all.boxed(), count)).flat_map(stream::iter).boxed(),
+    }
+}
+
+/// Gives the lines that are older than the first one of a stream, then the stream.
+fn after_earlier(earlier: Vec<LogLine>, mut live: LogStream) -> LogStream {
+    let first = async move {
+        let first = live.next().await;
+        let from = match &first {
+            Some(Ok(line)) => line.at,
+            _ => Timestamp::MAX,
+        };
+        let earlier = earlier.into_iter().filter(move |line| line.at < from);
+        stream::iter(earlier.map(Ok).chain(first)).chain(live)
+    };
+    stream::once(first).flatten().boxed()
+}
+
+/// The last lines of a stream, or the error that it ended with.
+async fn last_of(mut lines: LogStream, count: usize) -> Vec<Result<LogLine, ExecutorError>> {
+    let mut kept = VecDeque::new();
+    while let Some(line) = lines.next().await {
+        let failed = line.is_err();
+        kept.push_back(line);
+        if kept.len() > count {
+            kept.pop_front();
+        }
+        if failed {
+            break;
+        }
+    }
+    kept.into()
 }

@@ -2,7 +2,8 @@
 //!
 //! - [`launcher`]: a request → a checked manifest → a durable intent → an object, in this order and never another;
 //! - [`reconciler`]: what the executor shows → the record;
-//! - [`upkeep`]: after a job's end, its log goes on record and, at its time to live, its object goes away;
+//! - [`log_keeper`]: logs go on record as containers end;
+//! - [`upkeep`]: after a job's end and log, at its time to live, its object goes away;
 //! - [`ledger`]: the jobs that are not settled yet, in memory; the one place where a fact meets a status;
 //! - [`stamp`], [`secrets`]: the pure parts, from a rendered manifest to the one that is sent.
 //!
@@ -12,6 +13,7 @@ pub mod error;
 mod intent;
 mod launcher;
 mod ledger;
+mod log_keeper;
 mod logs;
 mod reconciler;
 mod requests;
@@ -80,7 +82,7 @@ struct Inner {
     ledger: Arc<Ledger>,
     secrets: Secrets,
     creating: Semaphore,
-    upkeep: upkeep::Queue,
+    log_keeper: log_keeper::LogKeeper,
     executor_seen: AtomicBool,
     stop: CancellationToken,
     tasks: TaskTracker,
@@ -116,7 +118,6 @@ impl Service {
         executor: SharedExecutor,
     ) -> Result<Self, StoreError> {
         let secrets = Secrets::new(store.key(), store.installation().clone());
-        let (upkeep, due) = upkeep::queue();
         let inner = Inner {
             creating: Semaphore::new(config.creates_in_flight),
             ledger: Arc::new(Ledger::new(store)),
@@ -127,7 +128,7 @@ impl Service {
             catalog,
             executor,
             secrets,
-            upkeep,
+            log_keeper: log_keeper::LogKeeper::new(),
         };
         let service = Self(Arc::new(inner));
         let recovered = service.0.ledger.recover()?;
@@ -135,7 +136,7 @@ impl Service {
             tracing::info!(jobs = recovered.len(), "taking up the jobs that are not settled yet");
         }
         service.spawn(service.clone().reconcile());
-        service.spawn(service.clone().keep_up(due));
+        service.spawn(service.clone().keep_up());
         service.spawn(service.clone().write_again());
         for id in recovered {
             service.take_up(id);
@@ -252,9 +253,14 @@ impl Service {
         let Ok(Some(job)) = self.0.ledger.job(&id) else {
             return;
         };
+        if job.status.object.is_some() {
+            // What was read of it, and what was not, is not on record.
+            self.see_to_log(&id);
+        }
         if job.status.ended.is_some() {
-            self.0.upkeep.ended(id);
-        } else if job.status.object.is_none() {
+            return;
+        }
+        if job.status.object.is_none() {
             self.spawn(self.clone().see_created(id, launcher::Attempt::Again, None));
         } else if job.status.cancellation.is_some() {
             self.spawn(self.clone().see_cancelled(id));

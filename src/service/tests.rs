@@ -293,6 +293,56 @@ async fn the_object_goes_at_its_time_to_live_after_its_log_is_kept() {
     assert_eq!(lines[0].text, "kept");
 }
 
+fn ended(exit_code: i32) -> ContainerState {
+    let finished = Timestamp::now();
+    let reason = "Error".to_owned();
+    ContainerState::Terminated { exit_code, signal: None, reason, message: None, started: Some(finished), finished }
+}
+
+async fn log_of(service: &Service, job: &str) -> Vec<String> {
+    let lines: Vec<_> = service.logs(&id(job), LogOptions::default()).await.unwrap().try_collect().await.unwrap();
+    lines.into_iter().map(|line| line.text).collect()
+}
+
+/// Waits until the log on record ends in a line.
+async fn until_kept(service: &Service, job: &str, last: &str) {
+    let is_last = |tail: crate::job::LogTail| tail.lines.last().is_some_and(|line| line.text == last);
+    until(service, job, |_| service.store().log(&id(job)).unwrap().is_some_and(is_last)).await;
+}
+
+#[tokio::test]
+async fn a_log_is_on_record_as_soon_as_its_container_ends_and_outlives_whatever_becomes_of_the_object() {
+    let fixture = Fixture::new([]);
+    let service = fixture.start().await;
+    service.launch(request("k1")).await.unwrap();
+    fixture.executor.write(&id("k1"), &["one", "two"]);
+    fixture.executor.show(&id("k1"), ended(3), None);
+    until_kept(&service, "k1", "two").await;
+    assert_eq!(until_phase(&service, "k1", Phase::Running).await.reason.as_deref(), Some("Finishing"));
+    fixture.executor.vanish(&id("k1"), true);
+    until(&service, "k1", |job| job.status.log_kept).await;
+    assert_eq!(log_of(&service, "k1").await, ["one", "two"]);
+}
+
+#[tokio::test]
+async fn a_pod_that_is_told_to_stop_is_followed_to_its_last_line() {
+    let fixture = Fixture::new([]);
+    let service = fixture.start().await;
+    service.launch(request("k1")).await.unwrap();
+    fixture.executor.write(&id("k1"), &["works"]);
+    fixture.executor.show(&id("k1"), running(), None);
+    until_phase(&service, "k1", Phase::Running).await;
+    fixture.executor.tell_to_stop(&id("k1"));
+    // What was there when it was told is on record at once.
+    until_kept(&service, "k1", "works").await;
+    fixture.executor.write(&id("k1"), &["cleans up"]);
+    fixture.executor.end_log(&id("k1"));
+    until_kept(&service, "k1", "cleans up").await;
+    fixture.executor.vanish(&id("k1"), true);
+    until(&service, "k1", |job| job.status.log_kept).await;
+    assert_eq!(log_of(&service, "k1").await, ["works", "cleans up"]);
+}
+
 #[tokio::test]
 async fn neither_secret_nor_callback_token_stays_on_record() {
     let fixture = Fixture::new([]);

@@ -1,124 +1,29 @@
-//! After a job's end: its log goes on record, then, at its time to live, its object goes away. In this order, so that
-//! nothing is lost with the object.
+//! After a job's end: at its time to live its object goes away, and at the store's retention its record does. Never
+//! before the log is on record.
 
 use std::time::Duration;
 
-use futures_util::StreamExt;
 use jiff::{SignedDuration, Timestamp};
-use tokio::sync::mpsc;
 
 use super::Service;
-use crate::executor::{ExecutorError, LogOptions};
-use crate::job::{Fact, Job, JobId};
-use crate::store::LogTail;
+use crate::job::{Fact, JobId};
 
-/// Where ended jobs are handed in.
-#[derive(Clone)]
-pub(super) struct Queue(mpsc::UnboundedSender<JobId>);
-
-impl Queue {
-    /// Hands in a job that has ended.
-    pub(super) fn ended(&self, id: JobId) {
-        // The receiver is gone only when the service stops; the job is found again at the next start.
-        let _ = self.0.send(id);
-    }
-}
-
-pub(super) fn queue() -> (Queue, mpsc::UnboundedReceiver<JobId>) {
-    let (sender, receiver) = mpsc::unbounded_channel();
-    (Queue(sender), receiver)
-}
-
-/// The pauses between attempts when the executor or the store does not answer.
+/// The pauses between attempts when the executor does not answer.
 const PAUSE: Duration = Duration::from_secs(1);
-/// How many logs are read at once.
-const READERS: usize = 8;
-
-/// A log's tail, no longer than is kept.
-fn shortened(log: LogTail) -> LogTail {
-    let tail = LogTail::of(log.lines);
-    LogTail { truncated: tail.truncated || log.truncated, ..tail }
-}
 
 impl Service {
-    /// Sees to ended jobs, for as long as the service lives.
-    pub(super) async fn keep_up(self, mut ended: mpsc::UnboundedReceiver<JobId>) {
-        let readers = std::sync::Arc::new(tokio::sync::Semaphore::new(READERS));
+    /// Removes old records, for as long as the service lives.
+    pub(super) async fn keep_up(self) {
         let mut retention = tokio::time::interval(self.0.config.retention_every);
         loop {
-            tokio::select! {
-                id = ended.recv() => {
-                    let Some(id) = id else { return };
-                    let Ok(reader) = readers.clone().acquire_owned().await else { return };
-                    let service = self.clone();
-                    self.spawn(async move {
-                        service.keep_log(&id).await;
-                        drop(reader);
-                        service.delete_at_ttl(&id).await;
-                    });
-                }
-                _ = retention.tick() => self.retain().await,
-            }
+            retention.tick().await;
+            self.retain().await;
         }
-    }
-
-    /// Puts the tail of a job's log on record.
-    async fn keep_log(&self, id: &JobId) {
-        loop {
-            let Ok(Some(job)) = self.0.ledger.job(id) else {
-                return;
-            };
-            if job.status.log_kept || job.status.object_deleted {
-                return;
-            }
-            match self.read_log(&job).await {
-                Ok(tail) => {
-                    let fact = Fact::LogKept { at: Timestamp::now() };
-                    match self.0.ledger.learn_with(id, fact, Some(&tail)) {
-                        Ok((_, written)) => match written.await {
-                            Ok(()) => return,
-                            Err(error) => {
-                                tracing::error!(job = %id, %error, "the log is not on record yet")
-                            }
-                        },
-                        Err(error) => {
-                            return tracing::debug!(job = %id, %error, "its record is gone");
-                        }
-                    }
-                }
-                Err(error) => {
-                    tracing::warn!(job = %id, %error, "could not read the log of an ended job")
-                }
-            }
-            tokio::time::sleep(PAUSE).await;
-        }
-    }
-
-    async fn read_log(&self, job: &Job) -> Result<LogTail, ExecutorError> {
-        let Some(object) = &job.status.object else {
-            return Ok(LogTail::default());
-        };
-        let mut lines = match self.0.executor.logs(object, LogOptions::default()).await {
-            Ok(lines) => lines,
-            Err(ExecutorError::NotFound(_)) => return Ok(LogTail::default()),
-            Err(error) => return Err(error),
-        };
-        let (mut kept, mut bytes) = (LogTail::default(), 0);
-        while let Some(line) = lines.next().await {
-            let line = line?;
-            bytes += line.text.len();
-            kept.lines.push(line);
-            if bytes > 2 * LogTail::MAX_BYTES {
-                kept = shortened(kept);
-                bytes = LogTail::MAX_BYTES;
-            }
-        }
-        Ok(shortened(kept))
     }
 
     /// Deletes the object of an ended job when its time to live is over. Jobs of templates without one keep theirs
     /// until they are deleted.
-    async fn delete_at_ttl(&self, id: &JobId) {
+    pub(super) async fn delete_at_ttl(&self, id: &JobId) {
         loop {
             let Ok(Some(job)) = self.0.ledger.job(id) else {
                 return;

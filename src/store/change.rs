@@ -11,8 +11,7 @@ use tokio::sync::oneshot;
 
 use super::StoreError;
 use super::codec::{self, Blob};
-use crate::job::LogLine;
-use crate::job::{Event, EventKind, Intent, Job, JobId, JobView, NewEvent, Phase, Source, Status};
+use crate::job::{Event, EventKind, Intent, Job, JobId, JobView, LogTail, NewEvent, Phase, Source, Status};
 
 /// One atomic step in one job's life: all of it becomes durable, or nothing.
 ///
@@ -151,43 +150,6 @@ impl Change {
             log: None,
             view: Some(Arc::new(JobView::from(job))),
         }
-    }
-}
-
-/// The tail of a job's log, oldest line first.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LogTail {
-    /// The lines.
-    pub lines: Vec<LogLine>,
-    /// Whether lines before these were left out.
-    #[serde(default)]
-    pub truncated: bool,
-}
-
-impl LogTail {
-    /// How many bytes of text are kept of a job's log.
-    pub const MAX_BYTES: usize = 256 * 1024;
-
-    /// Keeps the last [`LogTail::MAX_BYTES`] of text. A line that is longer than that by itself keeps its end.
-    pub fn of(lines: impl IntoIterator<Item = LogLine>) -> Self {
-        let mut kept = std::collections::VecDeque::new();
-        let (mut bytes, mut truncated) = (0, false);
-        for mut line in lines {
-            if line.text.len() > Self::MAX_BYTES {
-                let cut = line.text.ceil_char_boundary(line.text.len() - Self::MAX_BYTES);
-                line.text.drain(..cut);
-                truncated = true;
-            }
-            bytes += line.text.len();
-            kept.push_back(line);
-            while bytes > Self::MAX_BYTES {
-                let Some(first) = kept.pop_front() else { break };
-                let first: LogLine = first;
-                bytes -= first.text.len();
-                truncated = true;
-            }
-        }
-        Self { lines: kept.into(), truncated }
     }
 }
 

@@ -5,8 +5,8 @@ use sled::{IVec, Tree};
 
 use super::change::is_open;
 use super::rows::{Counters, Head};
-use super::{LogTail, StoreError, keys, plan, read};
-use crate::job::{EventKind, JobId};
+use super::{StoreError, keys, plan, read};
+use crate::job::{EventKind, JobId, LogTail};
 
 /// How many faults are listed; more than that are only counted.
 const LISTED: usize = 1000;

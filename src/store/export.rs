@@ -6,8 +6,8 @@ use std::io::{self, Write};
 use serde::{Deserialize, Serialize};
 use sled::Tree;
 
-use super::{LogTail, StoreError, keys, read};
-use crate::job::{Event, InstallationId, Intent, JobId, Status};
+use super::{StoreError, keys, read};
+use crate::job::{Event, InstallationId, Intent, JobId, LogTail, Status};
 
 /// What the header calls itself.
 pub(super) const KIND: &str = "jobwright-export";

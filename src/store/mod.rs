@@ -40,7 +40,7 @@ use folder::{Folder, RESERVE};
 use rows::Counters;
 use writer::{Request, Writer};
 
-pub use change::{Ack, Change, Committed, LogTail};
+pub use change::{Ack, Change, Committed};
 pub use check::Checked;
 pub use compact::{Compacted, compact};
 pub use error::{OpenError, StoreError};
@@ -50,7 +50,7 @@ pub use import::fill;
 pub use import::{ImportError, Imported, import};
 pub use query::{Cursor, InvalidCursor, Page, Query};
 
-use crate::job::{Event, InstallationId, Intent, Job, JobId, JobView, Phase, Source, Status};
+use crate::job::{Event, InstallationId, Intent, Job, JobId, JobView, LogTail, Phase, Source, Status};
 
 /// How many changes a slow subscriber may be behind before it is told that it missed some.
 const SUBSCRIBER_LAG: usize = 4096;

@@ -3,12 +3,12 @@
 use serde::de::DeserializeOwned;
 use sled::Tree;
 
+use super::StoreError;
 use super::change::StoredEvent;
 use super::codec::{self, chunk_count};
 use super::keys;
 use super::rows::{Counters, Head};
-use super::{LogTail, StoreError};
-use crate::job::{Event, Intent, Job, JobId, JobView, Status};
+use crate::job::{Event, Intent, Job, JobId, JobView, LogTail, Status};
 
 /// How often a value is read again when its rows were rewritten in between.
 const ATTEMPTS: usize = 8;

@@ -6,8 +6,8 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::job::{Event, JobView, Phase};
-use crate::store::{Change, Cursor, LogTail, Query, StoreError};
+use crate::job::{Event, JobView, LogTail, Phase};
+use crate::store::{Change, Cursor, Query, StoreError};
 
 #[derive(Debug, Clone)]
 enum Step {

@@ -3,8 +3,8 @@
 use serde_json::json;
 
 use super::*;
-use crate::job::Phase;
-use crate::store::{ImportError, Imported, LogTail, backend::Backend, compact, import, keys};
+use crate::job::{LogTail, Phase};
+use crate::store::{ImportError, Imported, backend::Backend, compact, import, keys};
 
 fn export(store: &Store, with_secrets: bool) -> Vec<u8> {
     let mut out = Vec::new();

@@ -1,0 +1,282 @@
+//! The log goes on record as soon as there is something that could be lost: when a container ends, when a pod is told to
+//! stop, and at last when the job has ended. In a cluster a log goes with its pod, whoever deletes that.
+//!
+//! One task at a time sees to one job. What is read is merged with what is on record, so that reading once more never
+//! loses or doubles a line. A log that cannot be read is tried again for as long as its pod may be there: a node that is
+//! away may come back with it.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::future::join_all;
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::{Notify, Semaphore};
+use tokio::time::timeout;
+
+use super::{Service, ServiceError};
+use crate::executor::{ExecutorError, LogOptions};
+use crate::job::{Fact, Job, JobId, LogMark, LogTail, ObjectRef, TailBuffer};
+
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// The longest time between two attempts at a log that cannot be read. New evidence ends it early.
+const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+/// How many logs are read at once.
+const READERS: usize = 32;
+/// How many of those that could not be read before: a node that hangs must not keep the logs of others waiting.
+const RETRIES: usize = 4;
+/// How many pods that stop are followed at once.
+const FOLLOWERS: usize = 128;
+/// After how long what was followed goes on record, even if there is more to come.
+const FOLLOWED_AT_ONCE: Duration = Duration::from_secs(30);
+/// For how long the containers of an object that is gone are followed: they may have been left to run for ever.
+const FOLLOWED_AFTER_END: SignedDuration = SignedDuration::from_hours(1);
+
+/// Knows which jobs' logs are being seen to.
+pub(super) struct LogKeeper {
+    jobs: Mutex<HashMap<JobId, Keeping>>,
+    readers: Semaphore,
+    retries: Semaphore,
+    followers: Semaphore,
+}
+
+/// A job whose log was read or is being read.
+#[derive(Default)]
+struct Keeping {
+    /// Whether a task is at it.
+    at_work: bool,
+    /// Whether there is more to be done when that task is through.
+    again: bool,
+    /// Ends a pause of that task.
+    wake: Arc<Notify>,
+    /// What was there to be read when all of it was read.
+    kept: Option<LogMark>,
+}
+
+/// What came of one attempt.
+enum Kept {
+    /// All that there is, for good.
+    Final,
+    /// All that there was.
+    SoFar,
+    /// A pod is on its way to its end, and writes.
+    More,
+}
+
+impl LogKeeper {
+    pub(super) fn new() -> Self {
+        Self {
+            jobs: Mutex::default(),
+            readers: Semaphore::new(READERS),
+            retries: Semaphore::new(RETRIES),
+            followers: Semaphore::new(FOLLOWERS),
+        }
+    }
+
+    fn jobs(&self) -> MutexGuard<'_, HashMap<JobId, Keeping>> {
+        // No code under this lock panics.
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes that there is something to be done for a job. Says whether the caller has to do it: else whoever is at it
+    /// already will.
+    fn begin(&self, id: &JobId) -> Option<Arc<Notify>> {
+        let mut jobs = self.jobs();
+        let keeping = jobs.entry(id.clone()).or_default();
+        if keeping.at_work {
+            keeping.again = true;
+            keeping.wake.notify_one();
+            return None;
+        }
+        keeping.at_work = true;
+        Some(keeping.wake.clone())
+    }
+
+    /// Ends the work for a job, unless more came up meanwhile.
+    fn finish(&self, id: &JobId, over: bool) -> bool {
+        let mut jobs = self.jobs();
+        let Some(keeping) = jobs.get_mut(id) else {
+            return true;
+        };
+        if std::mem::take(&mut keeping.again) && !over {
+            return false;
+        }
+        keeping.at_work = false;
+        if over {
+            jobs.remove(id);
+        }
+        true
+    }
+
+    fn note_kept(&self, id: &JobId, mark: LogMark) {
+        if let Some(keeping) = self.jobs().get_mut(id) {
+            keeping.kept = Some(mark);
+        }
+    }
+
+    fn has_kept(&self, id: &JobId, mark: &LogMark) -> bool {
+        self.jobs().get(id).is_some_and(|keeping| keeping.kept.as_ref() == Some(mark))
+    }
+}
+
+impl Service {
+    /// Sees to a job's log and, if the job has ended, to what comes after that.
+    pub(super) fn see_to_log(&self, id: &JobId) {
+        let Some(wake) = self.0.log_keeper.begin(id) else {
+            return;
+        };
+        let (service, id) = (self.clone(), id.clone());
+        self.spawn(async move {
+            loop {
+                let over = service.keep_log(&id, &wake).await;
+                if over {
+                    service.delete_at_ttl(&id).await;
+                }
+                if service.0.log_keeper.finish(&id, over) {
+                    return;
+                }
+            }
+        });
+    }
+
+    /// Puts on record what there is of a job's log. Says whether that was all there will ever be.
+    async fn keep_log(&self, id: &JobId, wake: &Notify) -> bool {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let Ok(Some(job)) = self.0.ledger.job(id) else {
+                return true;
+            };
+            if job.status.log_kept || job.status.object_deleted {
+                return job.status.ended.is_some();
+            }
+            let Some(object) = &job.status.object else {
+                return job.status.ended.is_some();
+            };
+            let again = pause != FIRST_PAUSE;
+            match self.keep_log_of(&job, object, again).await {
+                Ok(Kept::Final) => return true,
+                Ok(Kept::SoFar) => return false,
+                Ok(Kept::More) => pause = FIRST_PAUSE,
+                Err(ServiceError::UnknownJob(_)) => return true,
+                Err(error) => {
+                    tracing::warn!(job = %id, %error, "could not put the log on record yet; trying again");
+                    if timeout(pause, wake.notified()).await.is_ok() {
+                        pause = FIRST_PAUSE;
+                    }
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                }
+            }
+        }
+    }
+
+    async fn keep_log_of(&self, job: &Job, object: &ObjectRef, again: bool) -> Result<Kept, ServiceError> {
+        let id = job.id();
+        let keeper = &self.0.log_keeper;
+        let mark = LogMark::of(job.status.seen.as_ref());
+        let ended = job.status.ended.map(|(_, at)| at);
+        if ended.is_some() && !mark.is_writing() && keeper.has_kept(id, &mark) {
+            // It was read when the last container had ended, and nothing came after that.
+            self.0.ledger.learn(id, log_kept())?.1.await?;
+            return Ok(Kept::Final);
+        }
+        let all = LogOptions::default();
+        let place = if again { &keeper.retries } else { &keeper.readers };
+        let Ok(place) = place.acquire().await else {
+            return Err(ServiceError::ShuttingDown);
+        };
+        let read = self.read_log(object, all).await?;
+        drop(place);
+        let lives_on = ended.is_some_and(|at| mark.is_writing() && !is_long_ago(at));
+        let is_all = ended.is_some() && !lives_on;
+        self.put_log(id, read, is_all).await?;
+        if is_all {
+            return Ok(Kept::Final);
+        }
+        if lives_on {
+            let all = LogOptions { follow: true, ..LogOptions::default() };
+            let (read, was_all) = self.follow_log(object, all).await?;
+            self.put_log(id, read, was_all).await?;
+            return Ok(if was_all { Kept::Final } else { Kept::More });
+        }
+        if !mark.leaving().is_empty() {
+            return self.keep_leaving(id, object, mark.leaving()).await;
+        }
+        if !mark.is_writing() {
+            keeper.note_kept(id, mark);
+        }
+        Ok(Kept::SoFar)
+    }
+
+    /// Follows pods that were told to stop until they have.
+    async fn keep_leaving(&self, id: &JobId, object: &ObjectRef, pods: &[String]) -> Result<Kept, ServiceError> {
+        let follow = pods.iter().map(|pod| {
+            let of_pod = LogOptions { follow: true, pod: Some(pod.clone()), ..LogOptions::default() };
+            self.follow_log(object, of_pod)
+        });
+        let mut all_ended = true;
+        for followed in join_all(follow).await {
+            let (read, ended) = followed?;
+            all_ended &= ended;
+            self.put_log(id, read, false).await?;
+        }
+        Ok(if all_ended { Kept::SoFar } else { Kept::More })
+    }
+
+    /// Merges what was read with what is on record.
+    async fn put_log(&self, id: &JobId, read: LogTail, is_all: bool) -> Result<(), ServiceError> {
+        let known = self.store().log(id)?.unwrap_or_default();
+        if read.lines.is_empty() && !is_all {
+            return Ok(());
+        }
+        let merged = known.merge(read);
+        self.0.ledger.keep_log(id, &merged, is_all.then(log_kept))?.await?;
+        Ok(())
+    }
+
+    async fn read_log(&self, object: &ObjectRef, options: LogOptions) -> Result<LogTail, ExecutorError> {
+        let mut tail = TailBuffer::default();
+        match self.0.executor.logs(object, options).await {
+            Ok(mut lines) => {
+                while let Some(line) = lines.next().await {
+                    tail.push(line?);
+                }
+            }
+            Err(ExecutorError::NotFound(_)) => {}
+            Err(error) => return Err(error),
+        }
+        Ok(tail.into_tail())
+    }
+
+    /// Follows a log to its end, or until some of it should go on record; says which.
+    async fn follow_log(&self, object: &ObjectRef, options: LogOptions) -> Result<(LogTail, bool), ExecutorError> {
+        let mut tail = TailBuffer::default();
+        let Ok(_place) = self.0.log_keeper.followers.acquire().await else {
+            return Ok((tail.into_tail(), false));
+        };
+        let mut lines = match self.0.executor.logs(object, options).await {
+            Ok(lines) => lines,
+            Err(ExecutorError::NotFound(_)) => return Ok((tail.into_tail(), true)),
+            Err(error) => return Err(error),
+        };
+        let following = async {
+            while let Some(line) = lines.next().await {
+                tail.push(line?);
+            }
+            Ok(())
+        };
+        let ended = match timeout(FOLLOWED_AT_ONCE, following).await {
+            Ok(ended) => ended.map(|()| true),
+            Err(_) => Ok(false),
+        };
+        ended.map(|ended| (tail.into_tail(), ended))
+    }
+}
+
+fn log_kept() -> Fact {
+    Fact::LogKept { at: Timestamp::now() }
+}
+
+fn is_long_ago(end: Timestamp) -> bool {
+    Timestamp::now().duration_since(end) > FOLLOWED_AFTER_END
+}
