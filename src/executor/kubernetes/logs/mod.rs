@@ -27,6 +27,8 @@ use crate::job::ObjectRef;
 const LINES_AHEAD: usize = 256;
 /// How many containers are read at once.
 const AT_ONCE: usize = 32;
+/// How many bytes the last lines may have that were asked for, however many.
+const LARGEST_TAIL: usize = 16 << 20;
 
 type Item = Result<LogLine, ExecutorError>;
 
@@ -102,7 +104,7 @@ async fn send_all(
     options: &LogOptions,
     sender: &mpsc::Sender<Item>,
 ) -> Result<(), ExecutorError> {
-    let mut last = VecDeque::new();
+    let mut last = Last::default();
     for together in runs.chunks(AT_ONCE) {
         let opening = together.iter().map(|run| source.open(run, options.since, options.tail, false));
         let mut heads = Vec::new();
@@ -121,18 +123,33 @@ async fn send_all(
                 }
                 continue;
             };
-            last.push_back(line);
-            if last.len() > count {
-                last.pop_front();
-            }
+            last.push(line, count);
         }
     }
-    for line in last {
+    for line in last.lines {
         if sender.send(Ok(line)).await.is_err() {
             return Ok(());
         }
     }
     Ok(())
+}
+
+/// The last lines of several logs together, which are known only at the end of all of them.
+#[derive(Default)]
+struct Last {
+    lines: VecDeque<LogLine>,
+    bytes: usize,
+}
+
+impl Last {
+    fn push(&mut self, line: LogLine, count: usize) {
+        self.bytes += line.text.len();
+        self.lines.push_back(line);
+        while self.lines.len() > count || self.bytes > LARGEST_TAIL {
+            let Some(first) = self.lines.pop_front() else { break };
+            self.bytes -= first.text.len();
+        }
+    }
 }
 
 /// A log with its next line.
