@@ -32,6 +32,8 @@ pub(super) struct Ledger {
 
 struct Entry {
     job: Arc<Job>,
+    /// Whether the manifest was let go, which is needed only until the object is known. It is on record.
+    slim: bool,
     /// When its object became known here; none for what was known before this process started.
     object_known: Option<Timestamp>,
     /// Changes that are on their way to the disk.
@@ -107,7 +109,9 @@ impl Ledger {
         let mut ids = Vec::new();
         for job in self.store.active()? {
             let id = job.id().clone();
-            self.shard(&id).insert(id.clone(), Entry::on_record(job));
+            let mut entry = Entry::on_record(job);
+            entry.let_go();
+            self.shard(&id).insert(id.clone(), entry);
             ids.push(id);
         }
         Ok(ids)
@@ -257,6 +261,8 @@ impl Ledger {
             self.unwritten.notify_one();
         } else if entry.is_settled() {
             shard.remove(id);
+        } else {
+            entry.let_go();
         }
     }
 
@@ -283,7 +289,8 @@ impl Ledger {
                 if wanted(entry) {
                     let events = entry.unwritten.take().unwrap_or_default();
                     // Whether its secrets were wiped before the failure is not known here: the intent is written too.
-                    let ack = self.store.submit(Change::rewrite(&entry.job, events.clone()));
+                    let change = if entry.slim { Change::update } else { Change::rewrite };
+                    let ack = self.store.submit(change(&entry.job, events.clone()));
                     entry.on_the_way += 1;
                     submitted.push(self.on_the_way(id, events, ack));
                 }
@@ -315,7 +322,19 @@ impl Ledger {
 impl Entry {
     fn on_record(job: Job) -> Self {
         let (_, recorded) = watch::channel(Recorded::Durable);
-        Self { job: Arc::new(job), object_known: None, on_the_way: 0, unwritten: None, recorded }
+        Self { job: Arc::new(job), slim: false, object_known: None, on_the_way: 0, unwritten: None, recorded }
+    }
+
+    /// Lets the manifest go once nothing needs it, and nothing that holds it is on its way to the disk: it is most of
+    /// what a job takes in memory.
+    fn let_go(&mut self) {
+        let idle = self.on_the_way == 0 && self.unwritten.is_none();
+        if self.job.status.object.is_none() || self.slim || !idle {
+            return;
+        }
+        let intent = &mut Arc::make_mut(&mut self.job).intent;
+        (intent.manifest, intent.masked) = (serde_json::Value::Null, None);
+        self.slim = true;
     }
 
     /// Whether nothing is left to be done for the job, and nothing of it is on its way to the disk.

@@ -293,6 +293,25 @@ async fn the_object_goes_at_its_time_to_live_after_its_log_is_kept() {
     assert_eq!(lines[0].text, "kept");
 }
 
+#[tokio::test]
+async fn the_manifest_of_a_job_stays_on_record_through_all_that_is_learned_of_it() {
+    let fixture = Fixture::new([]);
+    let service = fixture.start().await;
+    service.launch(request("k1")).await.unwrap();
+    let manifest = |service: &Service| service.store().job(&id("k1")).unwrap().unwrap().intent.manifest;
+    let first = manifest(&service);
+    assert_eq!(first.pointer("/metadata/annotations/jobwright.dev~1job-id"), Some(&json!("k1")));
+    fixture.executor.show(&id("k1"), running(), None);
+    until_phase(&service, "k1", Phase::Running).await;
+    service.shutdown().await;
+    drop(service);
+    let service = fixture.start().await;
+    fixture.executor.exit(&id("k1"), 0, &[]);
+    until(&service, "k1", |job| job.status.log_kept).await;
+    service.shutdown().await;
+    assert_eq!(manifest(&service), first);
+}
+
 fn ended(exit_code: i32) -> ContainerState {
     let finished = Timestamp::now();
     let reason = "Error".to_owned();
