@@ -6,7 +6,7 @@ use super::failure::Advice;
 use crate::executor::SharedExecutor;
 use crate::executor::kubernetes::KubernetesExecutor;
 use crate::executor::kubernetes::client::{Connection, connect};
-use crate::executor::kubernetes::preflight::Grade;
+use crate::executor::kubernetes::preflight::{Finding, Grade};
 use crate::store::Store;
 
 /// Which cluster, and where in it.
@@ -21,32 +21,43 @@ pub(super) struct ClusterArgs {
     pub(super) context: Option<String>,
 }
 
+/// A cluster that is connected to, and the namespace in it that is meant.
+pub(super) struct Cluster {
+    pub(super) connection: Connection,
+    pub(super) namespace: String,
+}
+
 impl ClusterArgs {
     /// Connects, and says which namespace is meant.
-    pub(super) async fn connect(&self) -> anyhow::Result<(Connection, String)> {
+    pub(super) async fn connect(&self) -> anyhow::Result<Cluster> {
         let connection = connect(self.context.as_deref()).await.hint(
             || "set KUBECONFIG, choose a context with --context, or run jobs on this machine with --executor process",
         )?;
         let namespace = self.namespace.clone().unwrap_or_else(|| connection.default_namespace.clone());
-        Ok((connection, namespace))
+        Ok(Cluster { connection, namespace })
     }
 }
 
-/// Connects to the cluster, and tells the log in the background what there is to be known about it: an API server that
-/// is away for now keeps nobody from reading records.
-pub(super) async fn open_cluster(cluster: &ClusterArgs, store: &Store) -> anyhow::Result<SharedExecutor> {
-    let (connection, namespace) = cluster.connect().await?;
+/// The executor of a cluster. What there is to be known about the cluster is told to the log in the background: an API
+/// server that is away for now keeps nobody from reading records. Must be called within a Tokio runtime.
+pub(super) fn open_cluster(cluster: Cluster, store: &Store) -> SharedExecutor {
+    let Cluster { connection, namespace } = cluster;
     tracing::info!(server = %connection.server, %namespace, "jobs run on a cluster");
     let executor = KubernetesExecutor::new(connection, namespace, store.installation().clone());
     let looking = executor.clone();
     tokio::spawn(async move {
         for finding in looking.preflight().await {
-            match finding.grade {
-                Grade::Good => tracing::info!("{finding}"),
-                Grade::Doubtful => tracing::warn!("{finding}"),
-                Grade::Bad => tracing::error!("jobs cannot be launched: {finding}"),
-            }
+            tell("jobs cannot be launched", &finding);
         }
     });
-    Ok(Arc::new(executor))
+    Arc::new(executor)
+}
+
+/// Tells the log what was found; `bad` says what a bad finding comes to.
+pub(super) fn tell(bad: &str, finding: &Finding) {
+    match finding.grade {
+        Grade::Good => tracing::info!("{finding}"),
+        Grade::Doubtful => tracing::warn!("{finding}"),
+        Grade::Bad => tracing::error!("{bad}: {finding}"),
+    }
 }

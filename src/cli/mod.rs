@@ -3,6 +3,7 @@
 //! Data goes to stdout, words go to stderr. The exit code is 0 when the thing was done, 1 when it failed and 2 when the
 //! command was used wrongly. Every flag has a `JOBWRIGHT_…` variable.
 
+mod access;
 pub mod client;
 mod cluster;
 pub mod completions;

@@ -15,11 +15,11 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
+use super::access::AccessArgs;
 use super::cluster::{ClusterArgs, open_cluster};
-use super::failure::Advice;
 use crate::executor::SharedExecutor;
 use crate::executor::process::{ImageMapping, ProcessConfig, ProcessExecutor};
-use crate::http::auth::{Auth, Hosts, Mode, Sessions, TokenFile, is_loopback_name};
+use crate::http::auth::{Auth, Sessions, is_loopback_name};
 use crate::http::{AppState, Settings, router, server};
 use crate::service::{Config, Service};
 use crate::store::{Options, Retention, Store};
@@ -39,6 +39,7 @@ Examples:
   jobwright serve --templates jobs/ --set registry=ghcr.io/team
   jobwright serve --image busybox=/bin/sh                  run more than the built-in worker
   jobwright serve --listen 0.0.0.0:8080 --auth token --token-file tokens
+  jobwright serve --listen 0.0.0.0:8080 --executor kubernetes --namespace jobs --auth kubernetes
 
 A token file has lines of NAME:SHA256HEX. To make a token and its line:
   TOKEN=$(openssl rand -hex 32); echo \"$TOKEN\"
@@ -73,17 +74,8 @@ pub struct ServeArgs {
     #[arg(long, value_name = "TEMPLATE", default_value = "dummy-job", env = "JOBWRIGHT_DEFAULT_TEMPLATE")]
     default_template: String,
 
-    /// How callers show who they are; `none` is for loopback only
-    #[arg(long, value_name = "MODE", default_value = "none", env = "JOBWRIGHT_AUTH")]
-    auth: AuthMode,
-
-    /// The tokens that are known, a line NAME:SHA256HEX each; read again when it changes
-    #[arg(long, value_name = "FILE", env = "JOBWRIGHT_TOKEN_FILE", required_if_eq("auth", "token"))]
-    token_file: Option<PathBuf>,
-
-    /// A further name that this service is reached by, as in the URL that a browser shows
-    #[arg(long = "allowed-host", value_name = "HOST", env = "JOBWRIGHT_ALLOWED_HOSTS", value_delimiter = ',')]
-    allowed_hosts: Vec<String>,
+    #[command(flatten)]
+    access: AccessArgs,
 
     /// Forget ended jobs that were created longer ago than this: `30d`, `12h`
     #[arg(long, value_name = "AGE", env = "JOBWRIGHT_RETENTION_AGE", value_parser = age)]
@@ -137,15 +129,6 @@ enum ExecutorKind {
     Kubernetes,
 }
 
-/// How callers show who they are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum AuthMode {
-    /// Not at all
-    None,
-    /// By a bearer token; browsers sign in with it
-    Token,
-}
-
 /// How the log is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum LogFormat {
@@ -193,7 +176,7 @@ impl PartsArgs {
 /// Serves until it is told to stop.
 pub fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
     start_log(args.log_format, DEFAULT_LOG);
-    check(&args)?;
+    args.access.check(args.listen, args.executor == ExecutorKind::Kubernetes, &args.cluster)?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
     let code = runtime.block_on(Box::pin(serve(args)))?;
@@ -202,21 +185,14 @@ pub fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
     Ok(code)
 }
 
-/// Refuses what could only go wrong later.
-fn check(args: &ServeArgs) -> anyhow::Result<()> {
-    if args.auth == AuthMode::None && !args.listen.ip().is_loopback() {
-        bail!(
-            "without authentication the service listens on this machine alone, and {} is open to others; give --auth token --token-file FILE, or listen on 127.0.0.1",
-            args.listen
-        );
-    }
-    Ok(())
-}
-
 async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
     // From here on, a signal is never missed.
     let mut stop = Stop::new()?;
-    let mode = auth_mode(&args)?;
+    let cluster = match args.executor == ExecutorKind::Kubernetes || args.access.asks_cluster() {
+        true => Some(args.cluster.connect().await?),
+        false => None,
+    };
+    let mode = args.access.mode(cluster.as_ref())?;
     let listener = bind(args.listen).await?;
     let address = listener.local_addr().context("cannot tell the address")?;
     let base = args.callback_url.clone().unwrap_or_else(|| format!("http://{}", reachable(address)));
@@ -227,12 +203,15 @@ async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
     let catalog = args.parts.open_catalog()?;
     let executor = match args.executor {
         ExecutorKind::Process => args.parts.open_executor(&store)?,
-        ExecutorKind::Kubernetes => open_cluster(&args.cluster, &store).await?,
+        ExecutorKind::Kubernetes => {
+            let cluster = cluster.context("there is no connection to a cluster")?;
+            open_cluster(cluster, &store)
+        }
     };
     let config = Config { ttl_backstop_seconds: args.ttl_backstop, ..Config::new(base.clone()) };
     let service = Service::start(config, store, catalog, executor).await?;
 
-    let auth = Auth::new(mode, hosts(&args, &base), sessions(&service, address, &base));
+    let auth = Auth::new(mode, args.access.hosts(&base), sessions(&service, address, &base));
     let settings = Settings { default_template: args.default_template, max_streams: usize::from(args.max_streams) };
     let app = AppState::new(service.clone(), auth, settings);
     let shutdown = app.shutdown.clone();
@@ -296,23 +275,6 @@ async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
             _ => anyhow::Error::new(error).context(format!("cannot listen on {address}")),
         }
     })
-}
-
-fn auth_mode(args: &ServeArgs) -> anyhow::Result<Mode> {
-    Ok(match (args.auth, &args.token_file) {
-        (AuthMode::None, _) => Mode::None,
-        (AuthMode::Token, Some(file)) => Mode::Token(TokenFile::open(file)?),
-        (AuthMode::Token, None) => {
-            return Err(anyhow::anyhow!("there is no token file")).hint(|| "name it with --token-file FILE");
-        }
-    })
-}
-
-/// The hosts that browsers may name: those that were given, and the one of the public URL.
-fn hosts(args: &ServeArgs, base: &str) -> Hosts {
-    let public = base.parse::<Uri>().ok();
-    let public = public.as_ref().and_then(Uri::host).map(str::to_owned);
-    Hosts::new(args.allowed_hosts.iter().cloned().chain(public))
 }
 
 /// Cookies are for HTTPS alone, unless the service can only be reached on this machine.

@@ -6,6 +6,7 @@ pub(crate) mod fake;
 
 pub mod kubernetes;
 pub mod process;
+pub mod review;
 
 use std::fmt;
 use std::sync::Arc;

@@ -7,6 +7,7 @@ use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
+use super::auth::Missing;
 use super::problem::Problem;
 use crate::executor::ExecutorError;
 use crate::job::report::InvalidReport;
@@ -73,6 +74,22 @@ pub enum ApiError {
     Unauthorized {
         /// Whether a token came, and was a wrong one.
         given: bool,
+    },
+    /// Somebody who is known may not do this.
+    #[error(transparent)]
+    Forbidden(Box<Missing>),
+    /// The cluster gives no answer as to who somebody is, or whether they may do this.
+    #[error(
+        "the cluster cannot be asked now who you are and what you may do, so nothing was done; try again (the server's log says what is wrong)"
+    )]
+    Unreviewed,
+    /// A browser's session would not fit into a cookie.
+    #[error(
+        "this user is in too many groups ({groups}) for a browser's session, which takes 4 KB; use the API or the command line with this token, or one of a service account"
+    )]
+    SessionTooLarge {
+        /// How many groups there are.
+        groups: usize,
     },
     /// A browser sent the request on behalf of another site.
     #[error("refused: the request was sent by a page of another site ({origin})")]
@@ -187,6 +204,8 @@ impl ApiError {
             Self::UnsupportedMediaType { expected, .. } => problem.with("expected", json!(expected)),
             Self::NotAcceptable { offered } => problem.with("offered", json!(offered)),
             Self::BodyTooLarge { limit } | Self::TooManyStreams { limit } => problem.with("limit", *limit),
+            Self::Forbidden(missing) => with_missing(problem, missing),
+            Self::SessionTooLarge { groups } => problem.with("groups", *groups),
             Self::UnknownRoute { suggestion: Some(near), .. } => problem.with("suggestion", near.as_str()),
             Self::Internal { id } => problem.with("id", id.as_str()),
             Self::Service(error) => with_members(problem, error),
@@ -210,6 +229,9 @@ impl ApiError {
             Self::BodyBroken(_) => ("body-broken", "Broken body", S::BAD_REQUEST),
             Self::Overdue(_) => ("overdue", "Overdue", S::SERVICE_UNAVAILABLE),
             Self::Unauthorized { .. } => ("unauthorized", "Unauthorized", S::UNAUTHORIZED),
+            Self::Forbidden(_) => ("forbidden", "Forbidden", S::FORBIDDEN),
+            Self::Unreviewed => ("unreviewed", "Access cannot be checked", S::SERVICE_UNAVAILABLE),
+            Self::SessionTooLarge { .. } => ("session-too-large", "Session too large", S::UNPROCESSABLE_ENTITY),
             Self::CrossSite { .. } => ("cross-site", "Cross-site request", S::FORBIDDEN),
             Self::UnknownHost { .. } => ("unknown-host", "Unknown host", S::MISDIRECTED_REQUEST),
             Self::InvalidToken => ("invalid-token", "Invalid callback token", S::FORBIDDEN),
@@ -297,6 +319,16 @@ fn with_members(problem: Problem, error: &ServiceError) -> Problem {
         E::SecretsNeeded { names } => problem.with("names", json!(names)),
         E::Store(_) | E::Executor(_) | E::ShuttingDown => problem,
     }
+}
+
+/// Who lacks which right where, in the words of a Role.
+fn with_missing(problem: Problem, missing: &Missing) -> Problem {
+    problem
+        .with("user", missing.user.as_str())
+        .with("verb", missing.verb.as_str())
+        .with("group", "batch")
+        .with("resource", "jobs")
+        .with("namespace", missing.namespace.as_str())
 }
 
 impl IntoResponse for ApiError {

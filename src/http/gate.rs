@@ -1,6 +1,7 @@
 //! What every request but a callback passes through, once: it gets an ID, is refused if a browser was made to send it,
-//! has to show who sends it, may not take for ever, and is counted. Every answer gets its safety headers here, and
-//! every failure is a problem, or a page for a browser.
+//! may not take for ever, and is counted. Every answer gets its safety headers here, and every failure is a problem, or
+//! a page for a browser. Who sends it, and whether they may, is asked further in ([`super::auth`]), where the route is
+//! known.
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
@@ -11,12 +12,11 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header}
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 use futures_util::FutureExt;
-use jiff::Timestamp;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use tracing::Instrument;
 
 use super::problem::Problem;
-use super::{ApiError, AppState, accept, routes};
+use super::{ApiError, AppState, accept};
 
 /// How long the head of an answer may take. A stream may go on after it.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
@@ -85,19 +85,11 @@ impl Asked {
     }
 }
 
-async fn answer(app: &AppState, asked: &Asked, mut request: Request, next: Next) -> Response {
+async fn answer(app: &AppState, asked: &Asked, request: Request, next: Next) -> Response {
     let authority = request.uri().authority().map(|it| it.as_str().to_owned());
     let headers = request.headers();
     if let Err(error) = app.auth.guard(&asked.method, headers, authority.as_deref()) {
         return error.into_response();
-    }
-    if !routes::is_public(&asked.path) {
-        match app.auth.caller(headers, Timestamp::now()) {
-            Ok(caller) => {
-                request.extensions_mut().insert(caller);
-            }
-            Err(error) => return error.into_response(),
-        }
     }
     tokio::time::timeout(ANSWER_TIMEOUT, next.run(request))
         .await

@@ -13,7 +13,8 @@
 //! | [`openapi`] | the description of the API, generated from the handlers |
 //! | [`server`] | connections: their limits and their orderly end |
 //!
-//! A new route is a handler with `#[utoipa::path]` in its room, and its line in that room's router.
+//! A new route is a handler with `#[utoipa::path]` in its room, its line in that room's router, and its line in the
+//! table of `auth::access`, which says what a caller must be allowed to do for it.
 
 pub mod accept;
 mod api;
@@ -49,20 +50,26 @@ pub use state::{AppState, Settings};
 
 /// Every route, ready to be served.
 pub fn router(app: AppState) -> Router {
-    let (described, _) = described_routes().split_for_parts();
-    let routes = described
-        .route("/api/v1/openapi.json", get(openapi::show))
-        .route("/metrics", get(metrics::show))
-        .route("/login", get(auth::login::form).post(auth::login::sign_in))
-        .route("/logout", post(auth::login::sign_out))
-        .merge(dashboard::router())
+    let routes = gated_routes()
         .fallback(routes::unknown)
+        .layer(from_fn_with_state(app.clone(), auth::admit))
         .layer(from_fn(gate::note_route))
         .with_state(app.clone());
     // Around the router as a whole, so that the gate sees answers as they leave it, with the `Allow` of a wrong method.
     let gated = Router::new().fallback_service(routes).layer(from_fn_with_state(app.clone(), gate::pass));
     let (busy, _) = busy_routes().split_for_parts();
     busy.with_state(app).merge(gated)
+}
+
+/// The routes that pass through the gate. What each needs of a caller, the table in `auth::access` says.
+fn gated_routes() -> Router<AppState> {
+    let (described, _) = described_routes().split_for_parts();
+    described
+        .route("/api/v1/openapi.json", get(openapi::show))
+        .route("/metrics", get(metrics::show))
+        .route("/login", get(auth::login::form).post(auth::login::sign_in))
+        .route("/logout", post(auth::login::sign_out))
+        .merge(dashboard::router())
 }
 
 /// The route of workers' reports alone, for who runs a job without serving anything else.

@@ -11,7 +11,9 @@ use utoipa::{Modify, OpenApi};
         title = "Jobwright",
         description = "A GitOps-friendly, declarative job runner: launches jobs from templates, at most once each, and \
                        keeps a durable and truthful record of what became of them.\n\nErrors are problem details \
-                       (RFC 9457) with a stable `type`.",
+                       (RFC 9457) with a stable `type`.\n\nWhere callers have to show who they are, every route may \
+                       answer 401 (`unauthorized`); where a cluster says what they may do, also 403 (`forbidden`), and \
+                       503 (`unreviewed`) while it gives no answer.",
         license(name = "Apache-2.0", identifier = "Apache-2.0"),
     ),
     tags(
@@ -35,7 +37,8 @@ impl Modify for Token {
         let scheme = HttpBuilder::new()
             .scheme(HttpAuthScheme::Bearer)
             .description(Some(
-                "A token of the server's token file; needed where the server was started with `--auth token`.",
+                "A token of the server's token file, where the server was started with `--auth token`; a token of the \
+                 cluster, as of `kubectl create token`, where it was started with `--auth kubernetes`.",
             ))
             .build();
         openapi.components.get_or_insert_default().add_security_scheme("token", SecurityScheme::Http(scheme));

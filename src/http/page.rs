@@ -21,3 +21,9 @@ pub(super) fn of_login(next: &str, error: Option<&str>) -> Response {
 pub(super) fn of_index(app: &AppState, caller: &Caller, form: &RunAJob, error: &ApiError) -> Response {
     dashboard::index_page(app, caller, &form.job_id, &form.job_name, error)
 }
+
+/// A text that begins like a sentence, and ends like one.
+pub(super) fn sentence(text: &str) -> String {
+    let text = dashboard::sentence(text);
+    if text.ends_with(['.', '!', '?']) { text } else { format!("{text}.") }
+}

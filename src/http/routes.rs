@@ -1,4 +1,4 @@
-//! Which routes there are: for those that need no sign-in, and for what somebody may have meant.
+//! Which routes there are, for what somebody may have meant.
 
 use axum::http::Uri;
 
@@ -21,21 +21,6 @@ const KNOWN: [&str; 14] = [
     "/api/v1/events",
     "/api/v1/openapi.json",
 ];
-
-/// Whether a path needs no sign-in: it shows nothing of any job, or checks a token of its own.
-pub(super) fn is_public(path: &str) -> bool {
-    matches!(
-        path,
-        "/healthz"
-            | "/readyz"
-            | "/metrics"
-            | "/login"
-            | "/logout"
-            | "/updatejobstatus"
-            | "/favicon.ico"
-            | "/api/v1/openapi.json"
-    ) || path.starts_with("/assets/")
-}
 
 /// The answer where there is no route.
 pub(super) async fn unknown(uri: Uri) -> ApiError {
@@ -84,16 +69,6 @@ mod tests {
             ("/nothing/like/it", None),
         ] {
             assert_eq!(suggestion(path).as_deref(), found, "{path}");
-        }
-    }
-
-    #[test]
-    fn only_what_shows_no_job_is_public() {
-        for path in ["/healthz", "/login", "/assets/app.css"] {
-            assert!(is_public(path), "{path}");
-        }
-        for path in ["/", "/jobs", "/api/v1/jobs", "/index", "/runajob", "/healthz/", "/assets"] {
-            assert!(!is_public(path), "{path}");
         }
     }
 }

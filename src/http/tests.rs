@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::*;
+use crate::executor::review::Verb;
 use crate::executor::{ExecutorError, Unsupported};
 use crate::job::report::{InvalidReport, Report};
 use crate::job::{JobId, Phase};
@@ -68,6 +69,14 @@ fn every_error() -> Vec<ApiError> {
         ApiError::Overdue(Duration::from_secs(30)),
         ApiError::Unauthorized { given: false },
         ApiError::Unauthorized { given: true },
+        ApiError::Forbidden(Box::new(auth::Missing {
+            user: text("system:serviceaccount:team:viewer"),
+            verb: Verb::Create,
+            namespace: text("jobwright-jobs"),
+            reason: None,
+        })),
+        ApiError::Unreviewed,
+        ApiError::SessionTooLarge { groups: 300 },
         ApiError::CrossSite { origin: text("https://evil.example") },
         ApiError::UnknownHost { host: text("evil.example") },
         ApiError::InvalidToken,

@@ -5,7 +5,8 @@
 //! - [`watch`]: the watches; [`index`]: what they come to together; [`evidence`], [`refusals`]: from Kubernetes' objects
 //!   to evidence. Pure;
 //! - [`logs`]: container logs, live and afterwards; [`resume`]: where to go on after a cut. Pure;
-//! - [`preflight`]: whether all this is allowed here.
+//! - [`preflight`]: whether all this is allowed here;
+//! - [`review`]: who a caller is and what they may do, by the word of the cluster.
 //!
 //! Deletion is always of dependents too: by default the API orphans the pods of a Job, which then run on.
 
@@ -18,6 +19,7 @@ mod outcome;
 pub mod preflight;
 mod refusals;
 mod resume;
+pub mod review;
 mod watch;
 
 use std::collections::BTreeMap;

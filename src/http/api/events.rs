@@ -4,8 +4,10 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
+use futures_util::StreamExt;
 use serde::Deserialize;
 
+use super::super::auth::Admission;
 use super::super::extract::{Params, parsed};
 use super::super::{ApiError, AppState, Problem};
 use super::feed::Feed;
@@ -51,6 +53,7 @@ pub(super) struct Change {
     ))]
 pub(super) async fn follow(
     State(app): State<AppState>,
+    admission: Admission,
     Params(wanted): Params<Wanted>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
@@ -61,7 +64,8 @@ pub(super) async fn follow(
         (header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream")),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store, no-transform")),
     ];
-    Ok((headers, Body::from_stream(feed.into_stream(permit))).into_response())
+    let stream = feed.into_stream(permit).take_until(Box::pin(admission.lapsed()));
+    Ok((headers, Body::from_stream(stream)).into_response())
 }
 
 fn last_event_id(headers: &HeaderMap) -> Result<Option<u64>, ApiError> {

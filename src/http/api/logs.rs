@@ -8,6 +8,7 @@ use futures_util::StreamExt;
 use jiff::Timestamp;
 use serde::Deserialize;
 
+use super::super::auth::Admission;
 use super::super::extract::{JobPath, Params, parsed};
 use super::super::{ApiError, AppState, Problem, accept};
 use crate::executor::{LogLine, LogOptions};
@@ -47,6 +48,7 @@ pub(super) struct Part {
     ))]
 pub(super) async fn logs(
     State(app): State<AppState>,
+    admission: Admission,
     JobPath(id): JobPath,
     Params(part): Params<Part>,
     headers: HeaderMap,
@@ -64,7 +66,8 @@ pub(super) async fn logs(
             let _lives_as_long_as_the_stream = &permit;
             chunk(lines, as_json)
         })
-        .take_until(ended);
+        .take_until(ended)
+        .take_until(Box::pin(admission.lapsed()));
     let media_type = if as_json { JSON_LINES } else { "text/plain; charset=utf-8" };
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static(media_type)),

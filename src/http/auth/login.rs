@@ -2,7 +2,7 @@
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -47,15 +47,25 @@ pub(in super::super) async fn sign_in(State(app): State<AppState>, request: Requ
         }
     }
     let next = safe_target(Some(&next)).to_owned();
-    match app.auth.sign_in(&token, Timestamp::now()) {
+    match app.auth.sign_in(&token, Timestamp::now()).await {
         Ok(cookie) => with_cookie(Redirect::to(&next), &cookie),
-        Err(_) => {
-            let words = "This token is not known here. Check that it was copied in full.";
-            let mut response = page::of_login(&next, Some(words));
-            *response.status_mut() = StatusCode::UNAUTHORIZED;
-            Ok(response)
-        }
+        Err(error) => Ok(form_again(&next, error)),
     }
+}
+
+/// The form, with what was wrong.
+fn form_again(next: &str, error: ApiError) -> Response {
+    let words = match &error {
+        ApiError::Unauthorized { .. } => "This token is not known here. Check that it was copied in full.".to_owned(),
+        error => page::sentence(&error.to_string()),
+    };
+    let mut response = page::of_login(next, Some(&words));
+    let refused = error.into_response();
+    *response.status_mut() = refused.status();
+    if let Some(seconds) = refused.headers().get(header::RETRY_AFTER) {
+        response.headers_mut().insert(header::RETRY_AFTER, seconds.clone());
+    }
+    response
 }
 
 /// `POST /logout`.

@@ -1,8 +1,24 @@
 //! Who may do what: authentication, browser sessions, and the refusal of requests that another site makes a browser
 //! send.
+//!
+//! | room | what it holds |
+//! |---|---|
+//! | `access` | what each route needs: the one table of it |
+//! | `admission` | the middleware that lets a request in, and lets a stream go on |
+//! | `tokens` | the file of tokens |
+//! | `reviews`, `recent` | a cluster's word on who a caller is and what they may do, remembered for a short time |
+//! | `session`, `jwt`, [`login`] | browsers: cookies, how long they last, signing in and out |
+//! | `guard` | requests that a browser was made to send |
 
+mod access;
+mod admission;
+#[cfg(test)]
+mod fixture;
 mod guard;
+mod jwt;
 pub(super) mod login;
+mod recent;
+mod reviews;
 mod session;
 mod tokens;
 
@@ -13,25 +29,53 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use jiff::Timestamp;
 
+pub(super) use admission::{Admission, admit};
 pub use guard::{Hosts, is_loopback_name};
+pub use reviews::{Missing, Reviews};
 pub use session::{COOKIE, Sessions};
 pub use tokens::{InvalidTokenFile, TokenFile};
 
+use self::access::Access;
 use super::ApiError;
 
 /// How callers show who they are.
 pub enum Mode {
     /// Not at all. Fit for loopback only.
     None,
-    /// By a bearer token out of a file; a browser by a cookie that it got for one.
+    /// By a bearer token out of a file; a browser by a cookie that it got for one. Whoever has one may do everything.
     Token(TokenFile),
+    /// By a bearer token of a cluster, whose access control says what they may do; a browser by a cookie that it got
+    /// for one.
+    Cluster(Reviews),
 }
 
-/// Decides who a caller is.
+/// Decides who a caller is, and what they may do.
 pub struct Auth {
     mode: Mode,
     hosts: Hosts,
     sessions: Sessions,
+}
+
+/// What a request shows of whoever sends it.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) enum Credential {
+    /// A bearer token.
+    Bearer(String),
+    /// A session cookie.
+    Cookie(String),
+    /// Nothing.
+    None,
+}
+
+impl Credential {
+    /// A token stands before a cookie.
+    fn of(headers: &HeaderMap) -> Self {
+        match (bearer(headers), session::cookie(headers)) {
+            (Some(token), _) => Self::Bearer(token.to_owned()),
+            (None, Some(cookie)) => Self::Cookie(cookie.to_owned()),
+            (None, None) => Self::None,
+        }
+    }
 }
 
 /// Who sends a request: an extractor, which gives a nameless caller where nobody needs to sign in.
@@ -57,7 +101,7 @@ impl Auth {
 
     /// Whether callers have to show who they are.
     pub fn is_required(&self) -> bool {
-        matches!(self.mode, Mode::Token(_))
+        !matches!(self.mode, Mode::None)
     }
 
     /// Refuses what a browser was made to send by another site, or through a name that was bound to our address.
@@ -75,33 +119,71 @@ impl Auth {
         self.hosts.check_origin(method, headers, &host)
     }
 
-    /// Who sends a request with these headers.
-    pub fn caller(&self, headers: &HeaderMap, now: Timestamp) -> Result<Caller, ApiError> {
-        let Mode::Token(file) = &self.mode else {
+    /// Who shows this, if they may do what is needed.
+    async fn admit(&self, shown: &Credential, needed: Access, now: Timestamp) -> Result<Caller, ApiError> {
+        if needed == Access::Public {
             return Ok(Caller::default());
-        };
-        if let Some(token) = bearer(headers) {
-            let name = file.name_of(token).ok_or(ApiError::Unauthorized { given: true })?;
-            return Ok(Caller { name: Some(name) });
         }
-        let cookie = session::cookie(headers).ok_or(ApiError::Unauthorized { given: false })?;
-        let name = self
-            .sessions
-            .name_of(cookie, now, |name| file.digest_of(name))
-            .ok_or(ApiError::Unauthorized { given: false })?;
+        let name = match &self.mode {
+            Mode::None => return Ok(Caller::default()),
+            Mode::Token(file) => self.owner(file, shown, now)?,
+            Mode::Cluster(reviews) => self.user(reviews, shown, needed, now).await?,
+        };
         Ok(Caller { name: Some(name) })
     }
 
-    /// The `Set-Cookie` of a session for the owner of a token.
-    pub fn sign_in(&self, token: &str, now: Timestamp) -> Result<String, ApiError> {
-        let Mode::Token(file) = &self.mode else {
-            return Ok(self.sessions.clear());
+    fn owner(&self, file: &TokenFile, shown: &Credential, now: Timestamp) -> Result<String, ApiError> {
+        match shown {
+            Credential::Bearer(token) => file.name_of(token).ok_or(ApiError::Unauthorized { given: true }),
+            Credential::Cookie(cookie) => {
+                let name = self.sessions.name_of(cookie, now, |name| file.digest_of(name));
+                name.ok_or(ApiError::Unauthorized { given: false })
+            }
+            Credential::None => Err(ApiError::Unauthorized { given: false }),
+        }
+    }
+
+    async fn user(
+        &self,
+        reviews: &Reviews,
+        shown: &Credential,
+        needed: Access,
+        now: Timestamp,
+    ) -> Result<String, ApiError> {
+        let user = match shown {
+            Credential::Bearer(token) => reviews.user(token).await?,
+            Credential::Cookie(cookie) => {
+                let user = self.sessions.user_of(cookie, now);
+                user.ok_or(ApiError::Unauthorized { given: false })?.into()
+            }
+            Credential::None => return Err(ApiError::Unauthorized { given: false }),
         };
-        let wrong = ApiError::Unauthorized { given: true };
-        let name = file.name_of(token).ok_or(wrong)?;
-        let wrong = ApiError::Unauthorized { given: true };
-        let digest = file.digest_of(&name).ok_or(wrong)?;
-        Ok(self.sessions.issue(&name, &digest, now))
+        if let Access::Rights(verbs) = needed {
+            reviews.check(&user, verbs).await?;
+        }
+        Ok(user.name.clone())
+    }
+
+    /// The `Set-Cookie` of a session for the owner of a token.
+    pub(super) async fn sign_in(&self, token: &str, now: Timestamp) -> Result<String, ApiError> {
+        let wrong = || ApiError::Unauthorized { given: true };
+        match &self.mode {
+            Mode::None => Ok(self.sessions.clear()),
+            Mode::Token(file) => {
+                let name = file.name_of(token).ok_or_else(wrong)?;
+                let digest = file.digest_of(&name).ok_or_else(wrong)?;
+                Ok(self.sessions.issue(&name, &digest, now))
+            }
+            Mode::Cluster(reviews) => {
+                let user = reviews.user(token).await?;
+                let expiry = jwt::expiry(token);
+                if expiry.is_some_and(|expiry| expiry <= now.as_second()) {
+                    return Err(wrong());
+                }
+                let cookie = self.sessions.issue_to_user(&user, expiry, now);
+                cookie.map_err(|_| ApiError::SessionTooLarge { groups: user.groups.len() })
+            }
+        }
     }
 
     /// The `Set-Cookie` that ends a session.

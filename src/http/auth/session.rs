@@ -1,8 +1,13 @@
 //! Browser sessions: a signed cookie, and nothing kept on the server.
 
 use axum::http::{HeaderMap, header};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::{SignedDuration, Timestamp};
 use ring::hmac;
+use serde::{Deserialize, Serialize};
+
+use crate::executor::review::User;
 
 /// The name of the cookie.
 pub const COOKIE: &str = "jobwright_session";
@@ -10,27 +15,71 @@ pub const COOKIE: &str = "jobwright_session";
 /// How long a session lasts.
 const LIFETIME: SignedDuration = SignedDuration::from_hours(12);
 
-/// Issues and reads session cookies: `NAME:EXPIRY:SIGNATURE`, where the signature also covers the digest of the
-/// token that the session was opened with, so that it ends when that token is taken away.
+/// How long a cookie may be with its name and attributes: browsers silently drop longer ones.
+const LONGEST: usize = 4096;
+
+/// Issues and reads session cookies. There are two kinds, each with a key of its own:
+///
+/// - for the owner of a token in a file, `NAME:EXPIRY:SIGNATURE`, where the signature also covers the digest of the
+///   token that the session was opened with, so that it ends when that token is taken away;
+/// - for a user of a cluster, `CLAIMS.SIGNATURE`, where the claims hold all that the cluster needs to be told to say
+///   what this user may do.
 pub struct Sessions {
     key: hmac::Key,
+    user_key: hmac::Key,
     secure: bool,
 }
+
+/// What a user's session says.
+#[derive(Debug, Serialize, Deserialize)]
+struct Claims {
+    user: User,
+    /// In seconds since 1970.
+    expiry: i64,
+}
+
+/// A user of whom there is more to be said than fits into a cookie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct TooLarge;
 
 impl Sessions {
     /// Signs with a key that is derived from `secret`. `secure` cookies are sent over HTTPS only.
     pub fn new(secret: &[u8], secure: bool) -> Self {
         let root = hmac::Key::new(hmac::HMAC_SHA256, secret);
-        let derived = hmac::sign(&root, b"jobwright browser sessions");
-        Self { key: hmac::Key::new(hmac::HMAC_SHA256, derived.as_ref()), secure }
+        let derived = |purpose| hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&root, purpose).as_ref());
+        Self { key: derived(b"jobwright browser sessions"), user_key: derived(b"jobwright sessions of users"), secure }
     }
 
     /// The `Set-Cookie` value of a new session.
     pub(super) fn issue(&self, name: &str, token_digest: &str, now: Timestamp) -> String {
         let expiry = now.as_second() + LIFETIME.as_secs();
-        let signature = hmac::sign(&self.key, message(name, expiry, token_digest).as_bytes());
-        let signature: String = signature.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        let signature = sign(&self.key, &message(name, expiry, token_digest));
         self.set(&format!("{name}:{expiry}:{signature}"), LIFETIME.as_secs())
+    }
+
+    /// The `Set-Cookie` value of a new session of a cluster's user, which ends no later than the token does.
+    pub(super) fn issue_to_user(
+        &self,
+        user: &User,
+        token_expiry: Option<i64>,
+        now: Timestamp,
+    ) -> Result<String, TooLarge> {
+        let latest = now.as_second() + LIFETIME.as_secs();
+        let expiry = token_expiry.map_or(latest, |expiry| expiry.min(latest));
+        // Strings, lists and numbers: there is nothing in it that JSON cannot hold.
+        let claims = serde_json::to_vec(&Claims { user: user.clone(), expiry }).unwrap_or_default();
+        let claims = URL_SAFE_NO_PAD.encode(claims);
+        let signature = sign(&self.user_key, &claims);
+        let cookie = self.set(&format!("{claims}.{signature}"), (expiry - now.as_second()).max(0));
+        if cookie.len() > LONGEST { Err(TooLarge) } else { Ok(cookie) }
+    }
+
+    /// The user that a session belongs to, if its signature holds and it has not expired.
+    pub(super) fn user_of(&self, cookie: &str, now: Timestamp) -> Option<User> {
+        let (claims, signature) = cookie.split_once('.')?;
+        hmac::verify(&self.user_key, claims.as_bytes(), &unhex(signature)?).ok()?;
+        let claims: Claims = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims).ok()?).ok()?;
+        (claims.expiry > now.as_second()).then_some(claims.user)
     }
 
     /// The `Set-Cookie` value that removes the cookie.
@@ -61,6 +110,11 @@ impl Sessions {
         hmac::verify(&self.key, message.as_bytes(), &unhex(signature)?).ok()?;
         Some(name.to_owned())
     }
+}
+
+fn sign(key: &hmac::Key, message: &str) -> String {
+    let signature = hmac::sign(key, message.as_bytes());
+    signature.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn message(name: &str, expiry: i64, token_digest: &str) -> String {
@@ -135,6 +189,74 @@ mod tests {
             assert_ne!(forged, cookie);
             assert_eq!(sessions.name_of(&forged, now, digest), None, "{forged}");
         }
+    }
+
+    fn ada() -> User {
+        User {
+            name: "system:serviceaccount:team:ada".to_owned(),
+            uid: Some("7".to_owned()),
+            groups: vec!["dev".to_owned(), "system:authenticated".to_owned()],
+            extra: [("scopes".to_owned(), vec!["jobs".to_owned()])].into(),
+        }
+    }
+
+    #[test]
+    fn a_users_session_holds_all_that_is_known_of_them() {
+        let sessions = Sessions::new(b"secret", true);
+        let now = Timestamp::from_second(1_000_000).unwrap();
+        let cookie = sessions.issue_to_user(&ada(), None, now).unwrap();
+        assert!(cookie.contains("; Max-Age=43200; HttpOnly; SameSite=Strict; Secure"), "{cookie}");
+        let cookie = value(&cookie);
+        assert_eq!(sessions.user_of(&cookie, now), Some(ada()));
+        assert_eq!(sessions.user_of(&cookie, now + LIFETIME), None, "expired");
+        assert_eq!(Sessions::new(b"another", true).user_of(&cookie, now), None, "another server's");
+    }
+
+    #[test]
+    fn a_users_session_ends_with_the_token_at_the_latest() {
+        let sessions = Sessions::new(b"secret", false);
+        let now = Timestamp::from_second(1_000_000).unwrap();
+        let cookie = sessions.issue_to_user(&ada(), Some(1_000_600), now).unwrap();
+        assert!(cookie.contains("; Max-Age=600;"), "{cookie}");
+        let at = |second| sessions.user_of(&value(&cookie), Timestamp::from_second(second).unwrap());
+        assert_eq!((at(1_000_599), at(1_000_600)), (Some(ada()), None));
+        let cookie = sessions.issue_to_user(&ada(), Some(9_000_000), now).unwrap();
+        assert!(cookie.contains("; Max-Age=43200;"), "{cookie}");
+    }
+
+    #[test]
+    fn a_users_session_cannot_be_made_up() {
+        let sessions = Sessions::new(b"secret", false);
+        let now = Timestamp::from_second(1_000_000).unwrap();
+        let cookie = value(&sessions.issue_to_user(&ada(), None, now).unwrap());
+        let (claims, signature) = cookie.split_once('.').unwrap();
+        let root = URL_SAFE_NO_PAD.encode(r#"{"user":{"name":"root","groups":["system:masters"]},"expiry":9000000}"#);
+        let of_a_file = value(&sessions.issue("ada", "digest", now));
+        let signed_for_a_file = format!("{root}.{}", sign(&sessions.key, &root));
+        for forged in [
+            &format!("{root}.{signature}"),
+            &format!("{claims}."),
+            &format!("{claims}.zz"),
+            &format!("{cookie}00"),
+            &cookie[..cookie.len() - 2],
+            claims,
+            &of_a_file,
+            &signed_for_a_file,
+            "",
+        ] {
+            assert_eq!(sessions.user_of(forged, now), None, "{forged}");
+        }
+        assert_eq!(sessions.name_of(&cookie, now, |_| Some("digest".to_owned())), None);
+    }
+
+    #[test]
+    fn a_user_in_too_many_groups_for_a_cookie_gets_none() {
+        let sessions = Sessions::new(b"secret", true);
+        let now = Timestamp::from_second(1_000_000).unwrap();
+        let in_groups = |count: usize| User { groups: (0..count).map(|n| format!("group-{n:010}")).collect(), ..ada() };
+        let fits = sessions.issue_to_user(&in_groups(100), None, now).unwrap();
+        assert!(fits.len() <= LONGEST);
+        assert_eq!(sessions.issue_to_user(&in_groups(200), None, now), Err(TooLarge));
     }
 
     #[test]

@@ -25,6 +25,7 @@ use axum::Router;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 
+pub(super) use page::sentence;
 pub use page::{login_page, problem_page};
 
 use super::fields::Pairs;

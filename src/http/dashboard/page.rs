@@ -101,6 +101,7 @@ fn next_step(problem: &Problem) -> (String, String) {
     let meant = problem.members.get("suggestion").and_then(serde_json::Value::as_str);
     match (problem.kind, meant) {
         ("unknown-template", Some(name)) => (url::template(name), format!("Go to {name}")),
+        ("forbidden", _) => ("/login".to_owned(), "Sign in as somebody else".to_owned()),
         ("unknown-template", None) => ("/templates".to_owned(), "Show the templates".to_owned()),
         (_, Some(path)) if path.starts_with('/') && !path.starts_with("//") => {
             (path.to_owned(), format!("Go to {path}"))
@@ -110,7 +111,7 @@ fn next_step(problem: &Problem) -> (String, String) {
 }
 
 /// A text that begins like a sentence.
-fn sentence(text: &str) -> String {
+pub(crate) fn sentence(text: &str) -> String {
     let mut chars = text.chars();
     match chars.next() {
         Some(first) => first.to_uppercase().chain(chars).collect(),
