@@ -34,9 +34,10 @@ fn no_authentication_beyond_this_machine() {
 }
 
 #[test]
-fn an_executor_that_is_not_there() {
-    let setup = Setup::new().with(&["--executor", "kubernetes"]);
-    refused(&setup, &["the kubernetes executor is not part of this build"]);
+fn a_cluster_that_is_not_there() {
+    let setup = Setup::new().with(&["--executor", "kubernetes", "--context", "no-such-context"]);
+    fs::remove_file(setup.path().join("templates/broken.yaml")).unwrap();
+    refused(&setup, &["found no cluster to connect to", "KUBECONFIG", "--context", "--executor process"]);
 }
 
 #[test]
