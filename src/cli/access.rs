@@ -83,7 +83,7 @@ impl AccessArgs {
 
 /// Asks the cluster, after telling the log in the background whether it will answer.
 fn reviews(cluster: &Cluster) -> Reviews {
-    let reviewer = ClusterReviewer::new(cluster.connection.calls.clone(), cluster.namespace.clone());
+    let reviewer = ClusterReviewer::new(cluster.connection.clone(), cluster.namespace.clone());
     let looking = reviewer.clone();
     tokio::spawn(async move { tell("nobody can sign in", &looking.preflight().await) });
     Reviews::new(Arc::new(reviewer))

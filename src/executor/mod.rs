@@ -88,6 +88,12 @@ pub enum CreateOutcome {
     /// Its name was taken, and when the one that had taken it was to be looked at, it was gone. If an earlier attempt
     /// for this job may have been its maker, then the job has lost it.
     Vanished,
+    /// Its name is taken by this job's own object, which is being deleted. If an earlier attempt for this job may have
+    /// been its maker, then the job is about to lose it; else it is left over from an earlier job of that ID.
+    Leaving {
+        /// The object.
+        object: ObjectRef,
+    },
     /// It was refused for good; nothing was created.
     Refused(Refusal),
     /// It may or may not exist: the same create is to be sent again, after this long at least.
@@ -200,6 +206,9 @@ pub enum ExecutorError {
     /// There is no such object, or nothing of its log is left.
     #[error("not found: {0}")]
     NotFound(String),
+    /// Something that launches need is missing.
+    #[error("{0}")]
+    NotReady(String),
     /// This executor has no such thing.
     #[error("{0}")]
     NotOffered(String),

@@ -52,6 +52,9 @@ pub struct Snapshot {
     /// Whether the object is suspended.
     #[serde(default)]
     pub suspended: bool,
+    /// Whether the object is being deleted in such a way that its pods are left behind and run on.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub orphaning: bool,
     /// How the object ended, if it has.
     #[serde(default)]
     pub conclusion: Option<Conclusion>,
@@ -209,6 +212,7 @@ impl Snapshot {
             revision,
             at,
             suspended: false,
+            orphaning: false,
             conclusion: None,
             blocked: None,
             completed_indexes: None,
@@ -244,7 +248,7 @@ impl Snapshot {
     /// even if an executor numbers two different snapshots alike.
     fn order(&self) -> impl Ord + '_ {
         let indexes = (&self.completed_indexes, &self.failed_indexes);
-        (self.revision, self.at, self.suspended, &self.blocked, indexes)
+        (self.revision, self.at, self.suspended, self.orphaning, &self.blocked, indexes)
     }
 }
 

@@ -244,7 +244,9 @@ impl Status {
             (Phase::Cancelled, "Cancelled", self.cancelled_by())
         } else if gone.witnessed {
             let last = self.seen.as_ref().map_or("", |seen| describe_alive(seen));
-            let message = format!("its object was deleted by someone else{last}");
+            let left = self.seen.as_ref().is_some_and(|seen| seen.orphaning && !all_have_ended(seen));
+            let left = if left { ", and its pods were left running" } else { "" };
+            let message = format!("its object was deleted by someone else{last}{left}");
             (Phase::Cancelled, "Deleted", Some(message))
         } else {
             let last = self.seen.as_ref().map_or(String::new(), |seen| match deciding_exit(seen) {
@@ -352,8 +354,7 @@ fn judge_alive(seen: &Snapshot, verdict: Verdict) -> Verdict {
         return Verdict { phase: Phase::Running, ..verdict };
     }
     let waiting = waiting_reason(seen);
-    let ended = live_containers(seen).any(|container| !container.init)
-        && live_containers(seen).all(|container| matches!(container.state, ContainerState::Terminated { .. }));
+    let ended = live_containers(seen).any(|container| !container.init) && all_have_ended(seen);
     match waiting {
         None if ended => {
             let message = verdict.exit_code.map(|code| format!("its container ended with exit code {code}"));
@@ -377,6 +378,10 @@ fn waiting_reason(seen: &Snapshot) -> Option<(String, Option<String>)> {
         // What is wrong with the whole pod says more than that its containers are not started yet.
         pod.reason.clone().map(|reason| (reason, pod.message.clone())).or(of_container)
     })
+}
+
+fn all_have_ended(seen: &Snapshot) -> bool {
+    live_containers(seen).all(|container| matches!(container.state, ContainerState::Terminated { .. }))
 }
 
 fn describe_alive(seen: &Snapshot) -> &'static str {

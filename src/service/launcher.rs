@@ -172,10 +172,18 @@ impl Service {
                     self.note(&id, Fact::Created { object, warnings, at: Timestamp::now() });
                     break;
                 }
-                // Nothing was sent for this job before, so that it was not ours: the name is free now.
-                CreateOutcome::Vanished if attempt == Attempt::First => {}
+                // Nothing was sent for this job before, so that it was not ours: the name is free now, or will be.
+                CreateOutcome::Vanished | CreateOutcome::Leaving { .. } if attempt == Attempt::First => {
+                    tokio::time::sleep(backoff).await;
+                    backoff = (backoff * 2).min(LONGEST_BACKOFF);
+                }
                 CreateOutcome::Vanished => {
                     self.note(&id, Fact::Evidence(vanished(&job.intent)));
+                    break;
+                }
+                CreateOutcome::Leaving { object } => {
+                    // An earlier attempt made it. It is on record from here on, and the watch shows how it ends.
+                    self.note(&id, Fact::Created { object, warnings: Vec::new(), at: Timestamp::now() });
                     break;
                 }
                 CreateOutcome::Refused(refusal) => {

@@ -7,14 +7,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Limited};
-use kube::Client;
 use kube::client::Body;
 use kube::core::Status;
 use kube::core::params::DeleteParams;
 use serde_json::Value;
 
-/// How long a call may take as a whole.
-const CALL_TIMEOUT: Duration = Duration::from_secs(35);
+use super::client::Connection;
+
 /// The largest answer that is read: a Job is far smaller, etcd takes 1.5 MiB.
 const LARGEST_ANSWER: usize = 16 << 20;
 
@@ -47,46 +46,49 @@ pub(super) struct Failure {
     pub(super) causes: Vec<(String, String)>,
     /// How long the server wants to be left alone.
     pub(super) retry_after: Option<Duration>,
+    /// Whether the API server itself said so, and not a proxy in between.
+    pub(super) by_server: bool,
 }
 
 /// Creates an object from JSON, under strict field validation. `dry_run` goes all the way but for storing it.
-pub(super) async fn create(client: &Client, collection: &str, object: &Value, dry_run: bool) -> Answer {
+pub(super) async fn create(connection: &Connection, collection: &str, object: &Value, dry_run: bool) -> Answer {
     let dry_run = if dry_run { "&dryRun=All" } else { "" };
     let path = format!("{collection}?fieldManager=jobwright&fieldValidation=Strict{dry_run}");
     let request = http::Request::post(path)
         .header(http::header::CONTENT_TYPE, "application/json")
         .body(Body::from(object.to_string().into_bytes()));
-    call(client, request).await
+    call(connection, request).await
 }
 
 /// Gets something.
-pub(super) async fn get(client: &Client, path: &str) -> Answer {
-    call(client, http::Request::get(path).body(Body::empty())).await
+pub(super) async fn get(connection: &Connection, path: &str) -> Answer {
+    call(connection, http::Request::get(path).body(Body::empty())).await
 }
 
 /// Deletes an object, in the manner that the parameters say.
-pub(super) async fn delete(client: &Client, path: &str, how: &DeleteParams) -> Answer {
+pub(super) async fn delete(connection: &Connection, path: &str, how: &DeleteParams) -> Answer {
     let body = match serde_json::to_vec(how) {
         Ok(body) => body,
         Err(error) => return Answer::Silence(error.to_string()),
     };
     let request =
         http::Request::delete(path).header(http::header::CONTENT_TYPE, "application/json").body(Body::from(body));
-    call(client, request).await
+    call(connection, request).await
 }
 
-async fn call(client: &Client, request: http::Result<http::Request<Body>>) -> Answer {
+async fn call(connection: &Connection, request: http::Result<http::Request<Body>>) -> Answer {
     let request = match request {
         Ok(request) => request,
         Err(error) => return Answer::Silence(format!("the request cannot be made: {error}")),
     };
-    let answered = tokio::time::timeout(CALL_TIMEOUT, answer(client, request)).await;
-    let silence = || Answer::Silence(format!("no answer within {} s", CALL_TIMEOUT.as_secs()));
+    let limit = connection.timeouts.call;
+    let answered = tokio::time::timeout(limit, answer(connection, request)).await;
+    let silence = || Answer::Silence(format!("no answer within {} s", limit.as_secs_f32()));
     answered.unwrap_or_else(|_| silence())
 }
 
-async fn answer(client: &Client, request: http::Request<Body>) -> Answer {
-    let response = match client.send(request).await {
+async fn answer(connection: &Connection, request: http::Request<Body>) -> Answer {
+    let response = match connection.calls.send(request).await {
         Ok(response) => response,
         Err(error) => return Answer::Silence(chain(&error)),
     };
@@ -105,8 +107,10 @@ async fn answer(client: &Client, request: http::Request<Body>) -> Answer {
 }
 
 fn failure(status: http::StatusCode, headers: &http::HeaderMap, body: &Bytes) -> Failure {
-    // A proxy in between answers in its own words.
-    let said = serde_json::from_slice::<Status>(body).ok().filter(|said| !said.message.is_empty());
+    // A proxy in between answers in its own words, which may be JSON too.
+    let said = serde_json::from_slice::<Status>(body).ok();
+    let said = said.filter(|said| !said.message.is_empty() && said.code == status.as_u16());
+    let by_server = said.is_some();
     let said = said.unwrap_or_else(|| {
         let words = String::from_utf8_lossy(&body[..body.len().min(300)]).trim().to_owned();
         let message = if words.is_empty() { status.to_string() } else { format!("{status}: {words}") };
@@ -121,6 +125,7 @@ fn failure(status: http::StatusCode, headers: &http::HeaderMap, body: &Bytes) ->
         message: said.message,
         causes: causes.into_iter().map(|cause| (cause.field, cause.message)).collect(),
         retry_after: seconds.map(Duration::from_secs),
+        by_server,
     }
 }
 
@@ -182,13 +187,17 @@ mod tests {
         };
         let told = of(&headers, body);
         assert_eq!((told.code, told.reason.as_str(), told.message.as_str()), (429, "TooManyRequests", "too many"));
+        assert!(told.by_server);
         assert_eq!(told.causes, [("spec".to_owned(), "bad".to_owned())]);
         assert_eq!(told.retry_after, Some(Duration::from_secs(7)));
         headers.insert("retry-after", "3".parse().unwrap());
         let told = of(&headers, b"<html>slow down</html>");
         assert_eq!(told.message, "429 Too Many Requests: <html>slow down</html>");
+        assert!(!told.by_server);
         assert_eq!(told.reason, "TooManyRequests");
         assert_eq!(told.retry_after, Some(Duration::from_secs(3)));
         assert_eq!(of(&headers, b"").message, "429 Too Many Requests");
+        let of_a_gateway = of(&headers, br#"{"message":"no route matched"}"#);
+        assert!(!of_a_gateway.by_server, "{of_a_gateway:?}");
     }
 }

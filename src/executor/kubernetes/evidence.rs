@@ -38,11 +38,31 @@ pub(super) fn snapshot(job: &Job, object: ObjectRef, now: Timestamp) -> Snapshot
     let spec = job.spec.as_ref();
     Snapshot {
         suspended: spec.and_then(|spec| spec.suspend).unwrap_or(false),
+        orphaning: dependents(job) == Some(Dependents::Orphaned),
         conclusion: conclusion(job, now),
         completed_indexes: status.and_then(|status| status.completed_indexes.clone()).filter(|it| !it.is_empty()),
         failed_indexes: status.and_then(|status| status.failed_indexes.clone()).filter(|it| !it.is_empty()),
         ..Snapshot::new(object, 0, now)
     }
+}
+
+/// What becomes of a Job's pods when it is deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Dependents {
+    /// They are left behind.
+    Orphaned,
+    /// They go first.
+    Foreground,
+}
+
+/// What was asked for with the deletion of a Job that waits for it. None where it does not wait, or no longer.
+pub(super) fn dependents(job: &Job) -> Option<Dependents> {
+    job.metadata.deletion_timestamp.as_ref()?;
+    job.metadata.finalizers.iter().flatten().find_map(|finalizer| match finalizer.as_str() {
+        "orphan" => Some(Dependents::Orphaned),
+        "foregroundDeletion" => Some(Dependents::Foreground),
+        _ => None,
+    })
 }
 
 /// Whether a Job has ended.
@@ -60,6 +80,10 @@ fn conclusion(job: &Job, now: Timestamp) -> Option<Conclusion> {
         return Some(Conclusion::Complete { at });
     }
     let condition = holds("Failed")?;
+    // A Job whose pods are stopped because it is being deleted fails by that. Its end is the deletion, not the failure.
+    if job.metadata.deletion_timestamp.as_ref().is_some_and(|deleted| when(condition) >= deleted.0) {
+        return None;
+    }
     Some(Conclusion::Failed {
         at: when(condition),
         reason: condition.reason.clone().filter(|it| !it.is_empty()).unwrap_or_else(|| "Failed".to_owned()),

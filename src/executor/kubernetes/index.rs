@@ -4,6 +4,8 @@
 //! The watches run apart, so that a pod may come before its Job, and may outlive it.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
@@ -20,6 +22,7 @@ const MOST_EARLY: usize = 256;
 
 /// Something that one of the watches shows.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "each is moved once, and never kept")]
 pub(super) enum Input {
     /// Of a Job.
     Jobs(Watched<Job>),
@@ -31,15 +34,17 @@ pub(super) enum Input {
     Failed(String),
 }
 
-/// Numbers what is shown: later is greater, across restarts too as long as the clock is not set back over them.
+/// Numbers what is shown: later is greater, whatever becomes of the clock, and across restarts too as long as it is not
+/// set back over them.
 #[derive(Debug, Default)]
-pub(super) struct Revisions(u64);
+pub(super) struct Revisions(AtomicU64);
 
 impl Revisions {
-    pub(super) fn next(&mut self, now: Timestamp) -> u64 {
+    pub(super) fn next(&self, now: Timestamp) -> u64 {
         let microseconds = u64::try_from(now.as_microsecond()).unwrap_or(0);
-        self.0 = microseconds.max(self.0 + 1);
-        self.0
+        let after = |last: u64| microseconds.max(last + 1);
+        let last = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(after(last)));
+        after(last.unwrap_or_else(|last| last))
     }
 }
 
@@ -48,9 +53,11 @@ impl Revisions {
 pub(super) struct Index {
     /// By the UID of the Job.
     objects: HashMap<String, Object>,
+    /// By the name of a pod, the UID of its Job.
+    owners: HashMap<String, String>,
     jobs: Listing,
     pods: Listing,
-    revisions: Revisions,
+    revisions: Arc<Revisions>,
     /// Refusals that came before their Job, if that is ours at all: Events name no installation.
     early: VecDeque<(String, Refused)>,
     /// Whether it was told that the executor cannot be reached, and no list has come since.
@@ -97,6 +104,11 @@ impl Listing {
 }
 
 impl Index {
+    /// An index that knows nothing yet, and numbers by these revisions.
+    pub(super) fn new(revisions: Arc<Revisions>) -> Self {
+        Self { revisions, ..Self::default() }
+    }
+
     /// Takes in what a watch shows, and says what follows from it.
     pub(super) fn take(&mut self, input: Input, now: Timestamp) -> Vec<Observation> {
         match input {
@@ -125,8 +137,11 @@ impl Index {
             }
             Watched::InitDone => {
                 let shown = self.jobs.end(now);
-                // What is missing came to an end unseen; whoever takes the list finds that out.
-                self.objects.retain(|uid, object| object.job.is_none() || object.deleted || shown.contains(uid));
+                // What is missing came to an end unseen; whoever takes the list finds that out. Its pods may tell more.
+                self.objects.retain(|uid, object| {
+                    object.deleted |= object.job.is_some() && !shown.contains(uid);
+                    !object.is_over()
+                });
                 self.listed(now)
             }
             Watched::Apply(job) => {
@@ -152,7 +167,12 @@ impl Index {
             let early = self.early.iter().position(|(of, _)| *of == uid).and_then(|at| self.early.remove(at));
             object.refused = object.refused.take().or(early.map(|(_, refused)| refused));
         }
-        object.job = Some((id, evidence::snapshot(job, reference, now)));
+        let mut snapshot = evidence::snapshot(job, reference, now);
+        if job.metadata.deletion_timestamp.is_some() && evidence::dependents(job).is_none() {
+            // The mark is taken off just before the object goes; its pods have been left behind all the same.
+            snapshot.orphaning = object.job.as_ref().is_some_and(|(_, before)| before.orphaning);
+        }
+        object.job = Some((id, snapshot));
         Some(uid)
     }
 
@@ -183,6 +203,7 @@ impl Index {
                 for object in self.objects.values_mut() {
                     object.pods.retain(|name, _| shown.contains(name));
                 }
+                self.owners.retain(|name, _| shown.contains(name));
                 self.objects.retain(|_, object| !object.is_over());
                 self.listed(now)
             }
@@ -199,6 +220,7 @@ impl Index {
                 if let Some(object) = self.objects.get_mut(&uid) {
                     object.pods.remove(&name);
                 }
+                self.owners.remove(&name);
                 observations.extend(self.changed(&uid, now));
                 self.forget_if_over(&uid);
                 observations
@@ -210,6 +232,7 @@ impl Index {
     fn keep_pod(&mut self, pod: &Pod, now: Timestamp) -> Option<(String, String)> {
         let uid = evidence::controller_uid(pod)?.to_owned();
         let name = pod.metadata.name.clone()?;
+        self.owners.insert(name.clone(), uid.clone());
         let object = self.objects.entry(uid.clone()).or_default();
         let revision = self.revisions.next(now);
         let status = PodStatus { revision, ..evidence::pod_status(pod, now) };
@@ -236,9 +259,12 @@ impl Index {
             "Pod" => {
                 let name = about.name.as_deref()?;
                 let refused = super::refusals::hindered(event, now)?;
-                let pods = self.objects.iter_mut().find(|(_, object)| object.pods.contains_key(name));
-                let (uid, object) = pods.map(|(uid, object)| (uid.clone(), object))?;
-                let pod = object.pods.get_mut(name)?;
+                let uid = self.owners.get(name)?.clone();
+                let pod = self.objects.get_mut(&uid)?.pods.get_mut(name)?;
+                if has_started(pod) || refused.at < pod.created {
+                    // Overcome since, or about an earlier pod of that name.
+                    return None;
+                }
                 pod.revision = self.revisions.next(now);
                 (pod.reason, pod.message) = (Some(refused.reason), Some(refused.message));
                 self.changed(&uid, now)
@@ -305,6 +331,11 @@ pub(super) fn assembled(
     let blocked = refused.filter(|it| pods.values().all(|pod| has_ended(pod) && pod.created <= it.at));
     let blocked = blocked.map(|it| (it.reason.clone(), it.message.clone()));
     Snapshot { revision, at: now, blocked, pods, ..job.clone() }
+}
+
+/// Whether a container of a pod has been started.
+fn has_started(pod: &PodStatus) -> bool {
+    pod.containers.values().any(|container| !matches!(container.state, ContainerState::Waiting { .. }))
 }
 
 /// Whether all containers of a pod have ended.

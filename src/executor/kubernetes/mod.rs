@@ -20,6 +20,8 @@ pub mod preflight;
 mod refusals;
 mod resume;
 pub mod review;
+#[cfg(test)]
+mod samples;
 mod watch;
 
 use std::collections::BTreeMap;
@@ -56,14 +58,16 @@ struct Inner {
     namespace: String,
     installation: InstallationId,
     preflight: preflight::Preflight,
+    revisions: Arc<index::Revisions>,
 }
 
 impl KubernetesExecutor {
     /// Takes a connection, a namespace, and the installation whose objects these are. Nothing is sent yet.
     pub fn new(connection: Connection, namespace: impl Into<String>, installation: InstallationId) -> Self {
         let namespace = namespace.into();
-        let preflight = preflight::Preflight::new(connection.calls.clone(), namespace.clone());
-        Self { inner: Arc::new(Inner { connection, namespace, installation, preflight }) }
+        let preflight = preflight::Preflight::new(connection.clone(), namespace.clone());
+        let revisions = Arc::default();
+        Self { inner: Arc::new(Inner { connection, namespace, installation, preflight, revisions }) }
     }
 
     /// Checks whether jobs can be launched here: a line for each thing that was looked at, in order.
@@ -87,32 +91,32 @@ impl Inner {
     }
 
     async fn create(&self, intent: &Intent) -> CreateOutcome {
-        let client = &self.connection.calls;
-        let answer = api::create(client, &self.jobs(), &intent.manifest, false).await;
+        let answer = api::create(&self.connection, &self.jobs(), &intent.manifest, false).await;
         match outcome::of_create(answer, Timestamp::now()) {
             Step::Outcome(outcome) => outcome,
             Step::Look => {
-                let there = api::get(client, &self.job(&intent.object_name)).await;
+                let there = api::get(&self.connection, &self.job(&intent.object_name)).await;
                 outcome::of_look(there, intent, &self.installation, Timestamp::now())
             }
         }
     }
 
     async fn dry_run(&self, manifest: &Value) -> Result<DryRun, DryRunError> {
-        let client = &self.connection.calls;
-        let answer = api::create(client, &self.jobs(), manifest, true).await;
+        let answer = api::create(&self.connection, &self.jobs(), manifest, true).await;
         match &answer {
             Answer::Failed(failure) if failure.code == 409 => {
                 // There is a Job of this name; whether another one like it would be taken is the question.
                 let other = with_generated_name(manifest);
-                outcome::of_dry_run(api::create(client, &self.jobs(), &other, true).await)
+                outcome::of_dry_run(api::create(&self.connection, &self.jobs(), &other, true).await)
             }
             _ => outcome::of_dry_run(answer),
         }
     }
 
     async fn find(&self, name: &str) -> Result<Option<Found>, ExecutorError> {
-        let answer = api::get(&self.connection.calls, &self.job(name)).await;
+        // What the watch shows from now on is later than what is read here.
+        let revision = self.revisions.next(Timestamp::now());
+        let answer = api::get(&self.connection, &self.job(name)).await;
         let body = match answer {
             Answer::Done { body, .. } => body,
             Answer::Failed(failure) if failure.code == 404 => return Ok(None),
@@ -125,7 +129,6 @@ impl Inner {
         let ours = ours.map(String::as_str) == Some(self.installation.as_str());
         let now = Timestamp::now();
         let pods = self.pods(&object.uid, now).await?;
-        let revision = index::Revisions::default().next(now);
         let snapshot = evidence::snapshot(&job, object, now);
         let snapshot = index::assembled(&snapshot, &pods, None, revision, now);
         let job = evidence::job_id(&job).filter(|_| ours);
@@ -147,7 +150,7 @@ impl Inner {
             preconditions: Some(Preconditions { uid: Some(object.uid.clone()), resource_version: None }),
             ..DeleteParams::default()
         };
-        match api::delete(&self.connection.calls, &self.job(&object.name), &how).await {
+        match api::delete(&self.connection, &self.job(&object.name), &how).await {
             Answer::Done { .. } => Ok(()),
             // Gone already, or another object under its name.
             Answer::Failed(failure) if matches!(failure.code, 404 | 409) => Ok(()),
@@ -208,7 +211,8 @@ impl Executor for KubernetesExecutor {
     }
 
     fn watch(&self) -> BoxStream<'static, Observation> {
-        watch::observations(&self.inner.connection.calls, &self.inner.namespace, &self.inner.selector())
+        let inner = &self.inner;
+        watch::observations(&inner.connection, &inner.namespace, &inner.selector(), inner.revisions.clone())
     }
 
     fn logs<'a>(

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::api::{Answer, Failure};
+use super::refusals::is_of_quota;
 use crate::executor::{Cause, CreateOutcome, DryRun, DryRunError, ExecutorError};
 use crate::job::labels::{INSTALLATION, JOB_ID};
 use crate::job::{InstallationId, Intent, ObjectRef, Refusal};
@@ -25,7 +26,7 @@ pub(super) fn of_create(answer: Answer, now: Timestamp) -> Step {
             None => unknown("the API server's answer shows no object".to_owned()),
         },
         Answer::Failed(failure) if failure.code == 409 && failure.reason == "AlreadyExists" => return Step::Look,
-        Answer::Failed(failure) if is_final(failure.code) => CreateOutcome::Refused(refusal(failure, now)),
+        Answer::Failed(failure) if is_final(&failure) => CreateOutcome::Refused(refusal(failure, now)),
         Answer::Failed(failure) => {
             CreateOutcome::Unknown { message: failure.message, retry_after: failure.retry_after }
         }
@@ -34,9 +35,10 @@ pub(super) fn of_create(answer: Answer, now: Timestamp) -> Step {
 }
 
 /// Whether a failure is the API server's last word: the same request would come to the same again. Not so where it
-/// did not look at the request (401: its own credentials are renewed; 408, 429), nor where it broke off (5xx).
-fn is_final(code: u16) -> bool {
-    (400..500).contains(&code) && !matches!(code, 401 | 408 | 429)
+/// did not look at the request (401: our own credentials are renewed; 408, 429), where it met another one half way (409:
+/// two Pods or Jobs counted against one quota at once), nor where it broke off (5xx). And a proxy's word is none.
+fn is_final(failure: &Failure) -> bool {
+    failure.by_server && (400..500).contains(&failure.code) && !matches!(failure.code, 401 | 408 | 409 | 429)
 }
 
 /// What looking at the object that has a job's name tells.
@@ -44,7 +46,11 @@ pub(super) fn of_look(answer: Answer, intent: &Intent, installation: &Installati
     match answer {
         Answer::Done { body, .. } => match reference(&body) {
             Some(object) if owner(&body) == Some((installation.as_str(), intent.id.as_str())) => {
-                CreateOutcome::Created { object, warnings: Vec::new() }
+                if body.pointer("/metadata/deletionTimestamp").is_some_and(|it| !it.is_null()) {
+                    CreateOutcome::Leaving { object }
+                } else {
+                    CreateOutcome::Created { object, warnings: Vec::new() }
+                }
             }
             Some(_) => CreateOutcome::Refused(Refusal {
                 at: now,
@@ -70,7 +76,7 @@ pub(super) fn of_look(answer: Answer, intent: &Intent, installation: &Installati
 pub(super) fn of_dry_run(answer: Answer) -> Result<DryRun, DryRunError> {
     match answer {
         Answer::Done { warnings, .. } => Ok(DryRun { warnings }),
-        Answer::Failed(failure) if is_final(failure.code) => {
+        Answer::Failed(failure) if is_final(&failure) => {
             let causes = failure.causes.into_iter().filter(|(field, _)| !field.is_empty());
             Err(DryRunError::Refused {
                 reason: failure.reason,
@@ -88,7 +94,7 @@ pub(super) fn trouble(answer: Answer) -> ExecutorError {
     match answer {
         Answer::Done { .. } => ExecutorError::Unreachable("the API server's answer shows no object".to_owned()),
         Answer::Failed(failure) if failure.code == 404 => ExecutorError::NotFound(failure.message),
-        Answer::Failed(failure) if is_final(failure.code) => ExecutorError::Refused(failure.message),
+        Answer::Failed(failure) if is_final(&failure) => ExecutorError::Refused(failure.message),
         Answer::Failed(failure) => ExecutorError::Unreachable(failure.message),
         Answer::Silence(message) => ExecutorError::Unreachable(message),
     }
@@ -99,7 +105,7 @@ fn unknown(message: String) -> CreateOutcome {
 }
 
 fn refusal(failure: Failure, at: Timestamp) -> Refusal {
-    let quota = failure.code == 403 && failure.message.contains("exceeded quota");
+    let quota = failure.code == 403 && is_of_quota(&failure.message);
     let reason = if quota { "QuotaExceeded".to_owned() } else { failure.reason };
     Refusal { at, reason: if reason.is_empty() { "Refused".to_owned() } else { reason }, message: failure.message }
 }

@@ -3,28 +3,54 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
+use futures_util::FutureExt;
 use futures_util::future::join_all;
 use k8s_openapi::api::authorization::v1::{ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec};
-use kube::Client;
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
 use super::api::{self, Answer};
+use super::client::Connection;
 use crate::executor::ExecutorError;
 
 /// The minor versions of Kubernetes 1 that this program knows: it is built with the types of the last one.
 const KNOWN_MINORS: std::ops::RangeInclusive<u32> = 31..=34;
-/// How long the API server may take to show that it is there.
-const PING_TIMEOUT: Duration = Duration::from_secs(3);
 /// For how long a look around that found nothing wrong is good.
 const GOOD_FOR: Duration = Duration::from_secs(60);
 
-/// What must be allowed in the jobs' namespace, and what it is for.
-const RIGHTS: [(&str, &str, Option<&str>, &[&str], &str); 4] = [
-    ("batch", "jobs", None, &["create", "get", "list", "watch", "delete"], "to launch, watch and end jobs"),
-    ("", "pods", None, &["list", "watch"], "to see what becomes of jobs"),
-    ("", "pods", Some("log"), &["get"], "to show and keep logs"),
-    ("", "events", None, &["list", "watch"], "to tell why no pod comes for a job"),
+/// Something that must be allowed in the jobs' namespace.
+struct Right {
+    group: &'static str,
+    resource: &'static str,
+    subresource: Option<&'static str>,
+    verbs: &'static [&'static str],
+    /// What it is for.
+    purpose: &'static str,
+}
+
+const RIGHTS: [Right; 4] = [
+    Right {
+        group: "batch",
+        resource: "jobs",
+        subresource: None,
+        verbs: &["create", "get", "list", "watch", "delete"],
+        purpose: "to launch, watch and end jobs",
+    },
+    Right {
+        group: "",
+        resource: "pods",
+        subresource: None,
+        verbs: &["list", "watch"],
+        purpose: "to see what becomes of jobs",
+    },
+    Right { group: "", resource: "pods", subresource: Some("log"), verbs: &["get"], purpose: "to show and keep logs" },
+    Right {
+        group: "",
+        resource: "events",
+        subresource: None,
+        verbs: &["list", "watch"],
+        purpose: "to tell why no pod comes for a job",
+    },
 ];
 
 /// Something that was looked at.
@@ -58,26 +84,26 @@ fn finding(grade: Grade, text: impl Into<String>) -> Finding {
 }
 
 pub(super) struct Preflight {
-    client: Client,
+    connection: Connection,
     namespace: String,
     /// When a look around last found nothing wrong.
     good: Mutex<Option<Instant>>,
 }
 
 impl Preflight {
-    pub(super) fn new(client: Client, namespace: String) -> Self {
-        Self { client, namespace, good: Mutex::new(None) }
+    pub(super) fn new(connection: Connection, namespace: String) -> Self {
+        Self { connection, namespace, good: Mutex::new(None) }
     }
 
     /// Looks around.
     pub(super) async fn look(&self) -> Vec<Finding> {
-        let version = version_finding(api::get(&self.client, "/version").await);
+        let version = version_finding(api::get(&self.connection, "/version").await);
         if version.grade == Grade::Bad {
             // Nothing else would get an answer either.
             return vec![version];
         }
         let path = format!("/api/v1/namespaces/{}", self.namespace);
-        let namespace = namespace_finding(&self.namespace, &api::get(&self.client, &path).await);
+        let namespace = namespace_finding(&self.namespace, &api::get(&self.connection, &path).await);
         let rights = join_all(RIGHTS.iter().map(|right| self.right(right))).await;
         [version, namespace].into_iter().chain(rights).collect()
     }
@@ -85,45 +111,46 @@ impl Preflight {
     /// Whether jobs could be launched now.
     pub(super) async fn ready(&self) -> Result<(), ExecutorError> {
         let mut good = self.good.lock().await;
-        if good.is_some_and(|at| at.elapsed() < GOOD_FOR) {
-            let ping = tokio::time::timeout(PING_TIMEOUT, api::get(&self.client, "/version")).await;
-            let silence = || Answer::Silence(format!("no answer within {} s", PING_TIMEOUT.as_secs()));
-            let version = version_finding(ping.unwrap_or_else(|_| silence()));
-            return match version.grade {
-                Grade::Bad => Err(ExecutorError::Unreachable(version.text)),
-                Grade::Good | Grade::Doubtful => Ok(()),
-            };
+        let limit = self.connection.timeouts.ping;
+        let looked = if good.is_some_and(|at| at.elapsed() < GOOD_FOR) {
+            let ping = api::get(&self.connection, "/version").map(|answer| vec![version_finding(answer)]);
+            tokio::time::timeout(limit, ping).await
+        } else {
+            tokio::time::timeout(limit, self.look()).await
+        };
+        let late = |_| {
+            let silence = Answer::Silence(format!("no answer within {} s", limit.as_secs_f32()));
+            vec![version_finding(silence)]
+        };
+        let looked = looked.unwrap_or_else(late);
+        let bad: Vec<_> = looked.iter().filter(|it| it.grade == Grade::Bad).map(|it| it.text.as_str()).collect();
+        if !bad.is_empty() {
+            *good = None;
+            return Err(ExecutorError::NotReady(bad.join("; ")));
         }
-        let looked = tokio::time::timeout(PING_TIMEOUT, self.look()).await;
-        let late = || vec![finding(Grade::Bad, format!("no answer within {} s", PING_TIMEOUT.as_secs()))];
-        let bad: Vec<_> = looked
-            .unwrap_or_else(|_| late())
-            .into_iter()
-            .filter(|it| it.grade == Grade::Bad)
-            .map(|it| it.text)
-            .collect();
-        if bad.is_empty() {
+        if looked.len() > 1 {
             *good = Some(Instant::now());
-            return Ok(());
         }
-        Err(ExecutorError::Refused(bad.join("; ")))
+        Ok(())
     }
 
-    async fn right(&self, right: &(&str, &str, Option<&str>, &[&str], &str)) -> Finding {
-        let (group, resource, subresource, verbs, purpose) = *right;
-        let answers = join_all(verbs.iter().map(|verb| self.may(group, resource, subresource, verb))).await;
-        let shown = subresource.map_or_else(|| resource.to_owned(), |sub| format!("{resource}/{sub}"));
-        right_finding(&shown, &self.namespace, purpose, verbs.iter().copied().zip(answers))
+    async fn right(&self, right: &Right) -> Finding {
+        let answers = join_all(right.verbs.iter().map(|verb| self.may(right, verb))).await;
+        let shown = match right.subresource {
+            Some(subresource) => format!("{}/{subresource}", right.resource),
+            None => right.resource.to_owned(),
+        };
+        right_finding(&shown, &self.namespace, right.purpose, right.verbs.iter().copied().zip(answers))
     }
 
-    async fn may(&self, group: &str, resource: &str, subresource: Option<&str>, verb: &str) -> Result<bool, String> {
+    async fn may(&self, right: &Right, verb: &str) -> Result<bool, String> {
         let review = SelfSubjectAccessReview {
             spec: SelfSubjectAccessReviewSpec {
                 resource_attributes: Some(ResourceAttributes {
                     namespace: Some(self.namespace.clone()),
-                    group: Some(group.to_owned()),
-                    resource: Some(resource.to_owned()),
-                    subresource: subresource.map(str::to_owned),
+                    group: Some(right.group.to_owned()),
+                    resource: Some(right.resource.to_owned()),
+                    subresource: right.subresource.map(str::to_owned),
                     verb: Some(verb.to_owned()),
                     ..ResourceAttributes::default()
                 }),
@@ -132,7 +159,7 @@ impl Preflight {
             ..SelfSubjectAccessReview::default()
         };
         let path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
-        match api::create(&self.client, path, &json!(review), false).await {
+        match api::create(&self.connection, path, &json!(review), false).await {
             Answer::Done { body, .. } => Ok(body.pointer("/status/allowed").and_then(Value::as_bool).unwrap_or(false)),
             Answer::Failed(failure) => Err(failure.message),
             Answer::Silence(message) => Err(message),

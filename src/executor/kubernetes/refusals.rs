@@ -37,8 +37,13 @@ pub(super) fn hindered(event: &Event, now: Timestamp) -> Option<Refused> {
     Some(Refused { reason: reason.to_owned(), message, at: at(event, now) })
 }
 
+/// Whether a refusal is a quota's. Nothing but its words tells.
+pub(super) fn is_of_quota(message: &str) -> bool {
+    message.contains("exceeded quota") || message.contains("failed quota")
+}
+
 fn refusal_reason(message: &str) -> &'static str {
-    if message.contains("exceeded quota") || message.contains("failed quota") {
+    if is_of_quota(message) {
         "QuotaExceeded"
     } else if message.contains("violates PodSecurity") {
         "PodSecurity"

@@ -41,13 +41,13 @@ pub(super) struct Resumed<'a> {
 impl Resumed<'_> {
     /// Whether a line is a new one. It counts as given then.
     pub(super) fn is_new(&mut self, at: Timestamp) -> bool {
-        if let Some((last, given)) = &mut self.known {
-            if at < *last || (at == *last && *given > 0) {
-                if at == *last {
-                    *given -= 1;
-                }
-                return false;
+        if let Some((last, given)) = &mut self.known
+            && (at < *last || (at == *last && *given > 0))
+        {
+            if at == *last {
+                *given -= 1;
             }
+            return false;
         }
         self.position.last = match self.position.last {
             Some((last, given)) if last == at => Some((last, given + 1)),

@@ -4,11 +4,11 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use k8s_openapi::api::authentication::v1::{TokenReviewStatus, UserInfo};
 use k8s_openapi::api::authorization::v1::SubjectAccessReviewStatus;
-use kube::Client;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::api::{self, Answer};
+use super::client::Connection;
 use super::preflight::{Finding, Grade};
 use crate::executor::review::{Reviewer, Unreviewed, User, Verb, Verdict};
 
@@ -19,14 +19,14 @@ const OWN_ACCESS_REVIEWS: &str = "/apis/authorization.k8s.io/v1/selfsubjectacces
 /// Asks a cluster's API server, for the jobs of one namespace.
 #[derive(Clone)]
 pub struct ClusterReviewer {
-    client: Client,
+    connection: Connection,
     namespace: String,
 }
 
 impl ClusterReviewer {
-    /// Takes a client whose credentials may create reviews, as the ClusterRole `system:auth-delegator` allows.
-    pub fn new(client: Client, namespace: impl Into<String>) -> Self {
-        Self { client, namespace: namespace.into() }
+    /// Takes a connection whose credentials may create reviews, as the ClusterRole `system:auth-delegator` allows.
+    pub fn new(connection: Connection, namespace: impl Into<String>) -> Self {
+        Self { connection, namespace: namespace.into() }
     }
 
     /// Checks whether reviews may be asked for: without that, nobody gets in.
@@ -62,7 +62,7 @@ impl ClusterReviewer {
 
     /// Asks for a review, and gives the status that came back.
     async fn ask<T: DeserializeOwned>(&self, collection: &str, review: &Value) -> Result<T, Unreviewed> {
-        let mut body = match api::create(&self.client, collection, review, false).await {
+        let mut body = match api::create(&self.connection, collection, review, false).await {
             Answer::Done { body, .. } => body,
             Answer::Failed(failure) => {
                 return Err(Unreviewed(format!("the API server refuses to review: {}", failure.message)));

@@ -1,35 +1,51 @@
 //! Watches Jobs, Pods and warnings, and turns them into observations.
 
-use std::time::Duration;
+use std::fmt::Debug;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use futures_util::stream::{self, BoxStream};
 use futures_util::{Stream, StreamExt};
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Event, Pod};
+use kube::core::NamespaceResourceScope;
 use kube::runtime::WatchStreamExt;
-use kube::runtime::utils::Backoff;
 use kube::runtime::watcher::{self, Config, watcher};
-use kube::{Api, Client, ResourceExt};
+use kube::{Api, Resource, ResourceExt};
+use serde::de::DeserializeOwned;
 
-use super::index::{Index, Input};
+use super::api;
+use super::client::Connection;
+use super::index::{Index, Input, Revisions};
 use crate::executor::Observation;
 
-/// How long the API server may keep one watch, in seconds. Shorter than the time after which a silent connection counts
-/// as dead, or else a quiet watch would look like one.
-pub(super) const WATCH_SECONDS: u32 = 8;
+/// Something that can be watched in a namespace.
+pub(super) trait Watchable:
+    Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static
+{
+}
+
+impl Watchable for Job {}
+impl Watchable for Pod {}
+impl Watchable for Event {}
 
 /// Everything there is to see of an installation's objects, from now on.
-pub(super) fn observations(client: &Client, namespace: &str, selector: &str) -> BoxStream<'static, Observation> {
-    let labelled = Config::default().labels(selector).timeout(WATCH_SECONDS);
-    let warnings = Config::default().fields("type=Warning").timeout(WATCH_SECONDS);
-    let jobs = watch::<Job>(client, namespace, labelled.clone(), Input::Jobs);
-    let pods = watch::<Pod>(client, namespace, labelled, Input::Pods);
-    let events = watch::<Event>(client, namespace, warnings, Input::Warnings)
+pub(super) fn observations(
+    connection: &Connection,
+    namespace: &str,
+    selector: &str,
+    revisions: Arc<Revisions>,
+) -> BoxStream<'static, Observation> {
+    let labelled = Config::default().labels(selector);
+    let warnings = Config::default().fields("type=Warning");
+    let jobs = inputs::<Job>(connection, namespace, labelled.clone(), Input::Jobs);
+    let pods = inputs::<Pod>(connection, namespace, labelled, Input::Pods);
+    let events = inputs::<Event>(connection, namespace, warnings, Input::Warnings)
         // Without them only the reasons of refusals are missing; that is no reason to be called unreachable.
         .filter(|input| std::future::ready(!matches!(input, Input::Failed(_))));
     let inputs = stream::select(stream::select(jobs, pods), events);
-    let start = (inputs.boxed(), Index::default());
+    let start = (inputs.boxed(), Index::new(revisions));
     stream::unfold(start, |(mut inputs, mut index)| async move {
         let input = inputs.next().await?;
         let observations = index.take(input, Timestamp::now());
@@ -39,51 +55,101 @@ pub(super) fn observations(client: &Client, namespace: &str, selector: &str) -> 
     .boxed()
 }
 
-fn watch<K>(
-    client: &Client,
+fn inputs<K: Watchable>(
+    connection: &Connection,
     namespace: &str,
     config: Config,
     input: fn(watcher::Event<K>) -> Input,
-) -> impl Stream<Item = Input> + Send + 'static
-where
-    K: kube::Resource<Scope = kube::core::NamespaceResourceScope>
-        + Clone
-        + std::fmt::Debug
-        + serde::de::DeserializeOwned
-        + Send
-        + Sync
-        + 'static,
-    K::DynamicType: Default,
-{
-    let api: Api<K> = Api::namespaced(client.clone(), namespace);
-    let kind = K::kind(&K::DynamicType::default()).into_owned();
-    watcher(api, config).modify(|object| object.managed_fields_mut().clear()).backoff(Doubling::default()).map(
-        move |event| match event {
-            Ok(event) => input(event),
-            Err(error) => Input::Failed(format!("the watch of {kind}s failed: {}", super::api::chain(&error))),
-        },
-    )
+) -> impl Stream<Item = Input> + Send + 'static {
+    let kind = K::kind(&());
+    events(connection, namespace, config).map(move |event| match event {
+        Ok(event) => input(event),
+        Err(error) => Input::Failed(format!("the watch of {kind}s failed: {}", api::chain(&error))),
+    })
 }
 
-/// Pauses between attempts that grow from a tenth of a second to one: a watch that is down costs the truth of every
-/// phase shown, and one request a second costs the API server nothing.
-#[derive(Debug, Default)]
-pub(super) struct Doubling(u32);
+/// A watch that begins anew after every failure, with a list: what was missed meanwhile comes as no event, and a server
+/// that was set back to an earlier state would have none to go on from.
+pub(super) fn events<K: Watchable>(
+    connection: &Connection,
+    namespace: &str,
+    config: Config,
+) -> BoxStream<'static, watcher::Result<watcher::Event<K>>> {
+    let api: Api<K> = Api::namespaced(connection.calls.clone(), namespace);
+    let config = config.timeout(connection.timeouts.watch_seconds);
+    let begin = move || watcher(api.clone(), config.clone()).modify(|it| it.managed_fields_mut().clear()).boxed();
+    let start = (begin(), Pauses::default(), None);
+    stream::unfold((start, begin), |((mut watch, mut pauses, mut pause), begin)| async move {
+        loop {
+            if let Some(pause) = pause.take() {
+                tokio::time::sleep(pause).await;
+            }
+            let event = watch.next().await?;
+            if let Err(error) = &event {
+                pause = Some(pauses.next(Instant::now()));
+                watch = begin();
+                if is_expiry(error) {
+                    continue;
+                }
+            }
+            return Some((event, ((watch, pauses, pause), begin)));
+        }
+    })
+    .boxed()
+}
 
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-
-impl Iterator for Doubling {
-    type Item = Duration;
-
-    fn next(&mut self) -> Option<Duration> {
-        let pause = Duration::from_millis(100).saturating_mul(1 << self.0.min(10));
-        self.0 += 1;
-        Some(pause.min(LONGEST_PAUSE))
+/// Whether a server only says that it does not remember far enough back: it is there, and a list is all it takes.
+fn is_expiry(error: &watcher::Error) -> bool {
+    use watcher::Error as E;
+    match error {
+        E::WatchError(status) => status.code == 410,
+        E::WatchStartFailed(kube::Error::Api(status)) | E::InitialListFailed(kube::Error::Api(status)) => {
+            status.code == 410
+        }
+        _ => false,
     }
 }
 
-impl Backoff for Doubling {
-    fn reset(&mut self) {
-        self.0 = 0;
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// How long all must be well before the next failure counts as a first one.
+const CALM: Duration = Duration::from_secs(10);
+
+/// Pauses after failures that grow from a tenth of a second to one: a watch that is down costs the truth of every phase
+/// shown, and one request a second costs the API server nothing.
+#[derive(Debug, Default)]
+struct Pauses {
+    /// The last pause, and when it was over.
+    last: Option<(Duration, Instant)>,
+}
+
+impl Pauses {
+    /// The pause after a failure that came just now.
+    fn next(&mut self, now: Instant) -> Duration {
+        let pause = match self.last {
+            Some((last, over)) if now.saturating_duration_since(over) < CALM => (last * 2).min(LONGEST_PAUSE),
+            _ => FIRST_PAUSE,
+        };
+        self.last = Some((pause, now + pause));
+        pause
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_to_a_second_and_begin_anew_after_a_calm() {
+        let mut pauses = Pauses::default();
+        let mut now = Instant::now();
+        let mut seen = Vec::new();
+        for calm in [0, 0, 0, 0, 0, 1, 30] {
+            now += Duration::from_secs(calm);
+            let pause = pauses.next(now);
+            seen.push(pause.as_millis());
+            now += pause;
+        }
+        assert_eq!(seen, [100, 200, 400, 800, 1000, 1000, 100]);
     }
 }

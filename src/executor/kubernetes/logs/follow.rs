@@ -4,7 +4,7 @@
 //! A log stream that was cut without a word shows in nothing, so that a failing watch makes every task open its stream
 //! anew: no line is lost or doubled by that ([`resume`]).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::pin::pin;
 use std::time::Duration;
 
@@ -12,14 +12,12 @@ use futures_util::stream::{self, BoxStream, StreamExt};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 use kube::runtime::watcher::{Config, Event};
-use kube::runtime::{WatchStreamExt, watcher};
-use kube::{Api, Client};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, watch as channel};
 use tokio::task::JoinSet;
 
-use super::super::evidence;
+use super::super::client::Connection;
 use super::super::resume::{self, Position};
-use super::super::watch::{Doubling, WATCH_SECONDS};
+use super::super::{evidence, watch};
 use super::Item;
 use super::source::{Opened, Source, Wanted};
 use crate::executor::{ExecutorError, LogOptions};
@@ -38,6 +36,7 @@ struct Runs {
     over: bool,
 }
 
+#[allow(clippy::large_enum_variant, reason = "each is moved once, and never kept")]
 enum Seen {
     Pod(Event<Pod>),
     Job(Event<Job>),
@@ -46,7 +45,7 @@ enum Seen {
 
 /// Follows until the Job has ended, and all its containers with it, or nobody takes the lines any more.
 pub(super) async fn run(
-    client: Client,
+    connection: Connection,
     source: Source,
     object: ObjectRef,
     options: LogOptions,
@@ -55,16 +54,16 @@ pub(super) async fn run(
     let mut follower = Follower {
         containers: HashMap::new(),
         readers: JoinSet::new(),
-        cuts: watch::channel(0).0,
+        cuts: channel::channel(0).0,
         job_ended: options.pod.is_some(),
         pods_listed: false,
         job_listed: options.pod.is_some(),
-        of_list: Vec::new(),
+        of_list: HashSet::new(),
         source,
         options,
         lines: lines.clone(),
     };
-    let mut seen = pin!(watches(&client, &object, follower.options.pod.as_deref()));
+    let mut seen = pin!(watches(&connection, &object, follower.options.pod.as_deref()));
     loop {
         if follower.is_over() {
             break;
@@ -80,22 +79,20 @@ pub(super) async fn run(
     }
 }
 
-fn watches(client: &Client, object: &ObjectRef, pod: Option<&str>) -> BoxStream<'static, Seen> {
+fn watches(connection: &Connection, object: &ObjectRef, pod: Option<&str>) -> BoxStream<'static, Seen> {
     let label = format!("{}={}", evidence::CONTROLLER_UID, object.uid);
-    let mut wanted = Config::default().labels(&label).timeout(WATCH_SECONDS);
+    let mut wanted = Config::default().labels(&label);
     if let Some(pod) = pod {
         wanted = wanted.fields(&format!("metadata.name={pod}"));
     }
-    let api: Api<Pod> = Api::namespaced(client.clone(), &object.namespace);
-    let pods = watcher(api, wanted).backoff(Doubling::default()).map(|it| it.map_or(Seen::Cut, Seen::Pod));
+    let pods = watch::events(connection, &object.namespace, wanted).map(|it| it.map_or(Seen::Cut, Seen::Pod));
     if pod.is_some() {
         return pods.boxed();
     }
-    let wanted = Config::default().fields(&format!("metadata.name={}", object.name)).timeout(WATCH_SECONDS);
-    let api: Api<Job> = Api::namespaced(client.clone(), &object.namespace);
+    let wanted = Config::default().fields(&format!("metadata.name={}", object.name));
     let uid = object.uid.clone();
     let of_another = move |job: &Job| job.metadata.uid.as_deref() != Some(&uid);
-    let jobs = watcher(api, wanted).backoff(Doubling::default()).filter_map(move |it| {
+    let jobs = watch::events(connection, &object.namespace, wanted).filter_map(move |it| {
         let seen = match it {
             Err(_) => Some(Seen::Cut),
             Ok(Event::Apply(job) | Event::InitApply(job) | Event::Delete(job)) if of_another(&job) => None,
@@ -107,15 +104,15 @@ fn watches(client: &Client, object: &ObjectRef, pod: Option<&str>) -> BoxStream<
 }
 
 struct Follower {
-    containers: HashMap<(String, String), watch::Sender<Runs>>,
+    containers: HashMap<(String, String), channel::Sender<Runs>>,
     readers: JoinSet<()>,
     /// Counts the cuts of the watch.
-    cuts: watch::Sender<u64>,
+    cuts: channel::Sender<u64>,
     job_ended: bool,
     job_listed: bool,
     pods_listed: bool,
     /// The pods of the list that is under way.
-    of_list: Vec<String>,
+    of_list: HashSet<String>,
     source: Source,
     options: LogOptions,
     lines: mpsc::Sender<Item>,
@@ -178,7 +175,7 @@ impl Follower {
     }
 
     fn read(&mut self, key: (String, String), runs: Runs) {
-        let (sender, runs) = watch::channel(runs);
+        let (sender, runs) = channel::channel(runs);
         let reader = Reader {
             source: self.source.clone(),
             pod: key.0.clone(),
@@ -209,8 +206,8 @@ struct Reader {
     source: Source,
     pod: String,
     container: String,
-    runs: watch::Receiver<Runs>,
-    cuts: watch::Receiver<u64>,
+    runs: channel::Receiver<Runs>,
+    cuts: channel::Receiver<u64>,
     position: Position,
     /// Applies to what is there at first.
     tail: Option<usize>,

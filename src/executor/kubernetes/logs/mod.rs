@@ -42,7 +42,7 @@ pub(super) async fn open(
     let source = Source::new(connection, namespace);
     if options.follow {
         let (sender, lines) = mpsc::channel(LINES_AHEAD);
-        tokio::spawn(follow::run(connection.calls.clone(), source, object, options, sender));
+        tokio::spawn(follow::run(connection.clone(), source, object, options, sender));
         return Ok(ReceiverStream::new(lines).boxed());
     }
     let runs = runs(connection, namespace, &object, &options).await?;
