@@ -22,6 +22,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod auth;
 mod ends;
 mod faults;
 mod house;

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+#[path = "../support/review_server.rs"]
+mod review_server;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -12,6 +14,7 @@ mod inputs;
 mod jobs;
 mod migration;
 mod operations;
+mod rights;
 mod run;
 mod start;
 mod streams;

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, unreachable_pub, reason = "every test binary uses a part of it")]
 
+use std::ffi::OsString;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -85,6 +86,7 @@ pub const BROKEN: &str = "---\ntitle: [\n---\nkind: Job\n";
 pub struct Setup {
     folder: TempDir,
     args: Vec<String>,
+    variables: Vec<(String, OsString)>,
     patience: Duration,
 }
 
@@ -119,12 +121,18 @@ impl Setup {
         for (name, text) in [("gate", GATE), ("typed", TYPED), ("broken", BROKEN)] {
             fs::write(templates.join(format!("{name}.yaml")), text).unwrap();
         }
-        Self { folder, args: Vec::new(), patience: PATIENCE }
+        Self { folder, args: Vec::new(), variables: Vec::new(), patience: PATIENCE }
     }
 
     /// Adds flags.
     pub fn with(mut self, args: &[&str]) -> Self {
         self.args.extend(args.iter().map(|arg| (*arg).to_owned()));
+        self
+    }
+
+    /// Sets a variable of its environment.
+    pub fn env(mut self, name: &str, value: impl Into<OsString>) -> Self {
+        self.variables.push((name.to_owned(), value.into()));
         self
     }
 
@@ -158,6 +166,7 @@ impl Setup {
             .current_dir(self.path())
             .env("NO_COLOR", "1")
             .env_remove("RUST_LOG")
+            .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());

@@ -27,7 +27,7 @@ pub struct Reviews {
 /// Somebody who lacks a right.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{user} may not {verb} jobs in the namespace {namespace}: that takes a Role there which allows the verb {verb} on the resource jobs of the API group batch{}",
+    "the user {user} may not {verb} jobs in the namespace {namespace}: that takes a Role there which allows the verb {verb} on the resource jobs of the API group batch{}",
     reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default()
 )]
 pub struct Missing {

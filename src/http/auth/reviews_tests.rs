@@ -34,7 +34,7 @@ async fn a_no_is_remembered_as_well() {
         let refused = reviews.check(&user, &[Verb::Get, Verb::Create]).await.unwrap_err();
         assert_eq!(
             refused.to_string(),
-            "ada may not get jobs in the namespace jobs-here: that takes a Role there which allows the verb get on the \
+            "the user ada may not get jobs in the namespace jobs-here: that takes a Role there which allows the verb get on the \
              resource jobs of the API group batch"
         );
     }
