@@ -299,6 +299,8 @@ async fn the_manifest_of_a_job_stays_on_record_through_all_that_is_learned_of_it
     let service = fixture.start().await;
     service.launch(request("k1")).await.unwrap();
     let manifest = |service: &Service| service.store().job(&id("k1")).unwrap().unwrap().intent.manifest;
+    // With the object its secrets are masked, and from then on it stays as it is.
+    until(&service, "k1", |job| job.status.object.is_some()).await;
     let first = manifest(&service);
     assert_eq!(first.pointer("/metadata/annotations/jobwright.dev~1job-id"), Some(&json!("k1")));
     fixture.executor.show(&id("k1"), running(), None);
