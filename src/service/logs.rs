@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use super::{Service, ServiceError};
 use crate::executor::{ExecutorError, LogLine, LogOptions};
-use crate::job::{Job, JobId};
+use crate::job::{Job, JobId, ObjectRef};
 
 /// The lines of a log, oldest first.
 pub type LogStream = BoxStream<'static, Result<LogLine, ExecutorError>>;
@@ -31,7 +31,17 @@ impl Service {
         };
         if let Some(object) = job.status.object.as_ref().filter(|_| !job.status.object_deleted) {
             match self.0.executor.logs(object, options.clone()).await {
-                Ok(live) => return Ok(joined(kept_lines(&options), live, &gone_pods(&job), &options)),
+                Ok(live) => {
+                    let kept = kept_lines(&options);
+                    return match options.tail.filter(|_| options.follow && !kept.is_empty()) {
+                        Some(count) => Ok(self
+                            .before_last(object, kept, &gone_pods(&job), count, &options)
+                            .await?
+                            .chain(live)
+                            .boxed()),
+                        None => Ok(joined(kept, live, &gone_pods(&job), &options)),
+                    };
+                }
                 Err(ExecutorError::NotFound(_)) => {}
                 // Who has ended says nothing new: the record is as good.
                 Err(_) if job.status.log_kept => {}
@@ -43,6 +53,29 @@ impl Service {
         }
         let lines = last(kept_lines(&options), options.tail);
         Ok(stream::iter(lines).map(Ok).boxed())
+    }
+
+    /// The lines of pods that are gone, as many as the last ones that are there leave room for.
+    async fn before_last(
+        &self,
+        object: &ObjectRef,
+        mut kept: Vec<LogLine>,
+        gone: &HashSet<String>,
+        count: usize,
+        options: &LogOptions,
+    ) -> Result<LogStream, ServiceError> {
+        kept.retain(|line| gone.contains(&line.pod));
+        if kept.is_empty() {
+            return Ok(stream::empty().boxed());
+        }
+        let there = LogOptions { follow: false, ..options.clone() };
+        let there = match self.0.executor.logs(object, there).await {
+            Ok(lines) => lines.count().await,
+            Err(ExecutorError::NotFound(_)) => 0,
+            Err(error) => return Err(error.into()),
+        };
+        let earlier = last(kept, Some(count.saturating_sub(there)));
+        Ok(stream::iter(earlier).map(Ok).boxed())
     }
 
     /// Waits until a job has an object, or has ended without one.
@@ -91,10 +124,6 @@ fn joined(kept: Vec<LogLine>, live: LogStream, gone: &HashSet<String>, options: 
     if kept.is_empty() {
         return live;
     }
-    if options.follow && options.tail.is_some() {
-        // Whoever wants the last lines and those to come wants what is there now.
-        return live;
-    }
     let (of_gone, earlier): (Vec<_>, Vec<_>) = kept.into_iter().partition(|line| gone.contains(&line.pod));
     let all = stream::iter(of_gone).map(Ok).chain(after_earlier(earlier, live));
     match options.tail {
@@ -131,4 +160,31 @@ async fn last_of(mut lines: LogStream, count: usize) -> Vec<Result<LogLine, Exec
         }
     }
     kept.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(second: i64, pod: &str, text: &str) -> LogLine {
+        let at = Timestamp::from_second(second).unwrap();
+        LogLine { at, pod: pod.into(), container: "main".into(), text: text.into() }
+    }
+
+    async fn shown(tail: Option<usize>) -> Vec<String> {
+        let kept =
+            vec![line(1, "gone", "one"), line(2, "there", "two"), line(5, "gone", "five"), line(7, "there", "7")];
+        // The run that wrote `two` is forgotten; `7` is there to be read still.
+        let live = stream::iter([line(7, "there", "7"), line(8, "there", "8")]).map(Ok).boxed();
+        let gone = HashSet::from(["gone".to_owned()]);
+        let lines = joined(kept, live, &gone, &LogOptions { tail, ..LogOptions::default() });
+        lines.map(|line| line.unwrap().text).collect().await
+    }
+
+    #[tokio::test]
+    async fn what_is_not_there_any_more_comes_first_and_nothing_twice() {
+        assert_eq!(shown(None).await, ["one", "five", "two", "7", "8"]);
+        assert_eq!(shown(Some(3)).await, ["two", "7", "8"]);
+        assert_eq!(shown(Some(0)).await, [""; 0]);
+    }
 }
