@@ -30,9 +30,9 @@ pub(super) struct Cluster {
 impl ClusterArgs {
     /// Connects, and says which namespace is meant.
     pub(super) async fn connect(&self) -> anyhow::Result<Cluster> {
-        let connection = connect(self.context.as_deref()).await.hint(
-            || "set KUBECONFIG, choose a context with --context, or run jobs on this machine with --executor process",
-        )?;
+        let connection = connect(self.context.as_deref())
+            .await
+            .hint(|| "set KUBECONFIG, or choose one of its contexts with --context")?;
         let namespace = self.namespace.clone().unwrap_or_else(|| connection.default_namespace.clone());
         Ok(Cluster { connection, namespace })
     }

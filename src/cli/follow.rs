@@ -205,7 +205,7 @@ fn phase(phase: Phase, reason: Option<&str>, message: Option<&str>) -> String {
     format!("{style}{phase}{style:#}{why}")
 }
 
-/// A worker's words must not steer the terminal.
-fn printable(text: &str) -> String {
+/// Words of others must not steer the terminal.
+pub(super) fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

@@ -3,11 +3,12 @@
 use std::io::Write;
 use std::process::ExitCode;
 
+use anstyle::AnsiColor;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use super::client::{Client, job_id};
-use super::follow::Shown;
+use super::follow::{Shown, printable};
 use super::remote;
 use super::show::{self, Format, OutputArgs};
 use crate::job::{JobName, JobView, Phase};
@@ -75,6 +76,8 @@ pub fn launched(client: &Client, answer: &Value, args: &LaunchArgs) -> anyhow::R
     let job = show::job(answer)?;
     let format = args.output.output;
     let Some(shown) = args.shown() else {
+        // Whoever follows a job sees them among its news.
+        warnings(&job.warnings)?;
         return finish(answer, &job, format, false);
     };
     let mut stderr = anstream::stderr();
@@ -86,6 +89,13 @@ pub fn launched(client: &Client, answer: &Value, args: &LaunchArgs) -> anyhow::R
     }
     let answer = client.get(&super::client::job_path(job.id.as_str()))?;
     finish(&answer, &show::job(&answer)?, format, true)
+}
+
+/// Says on stderr what an executor warns of.
+pub fn warnings(texts: &[String]) -> std::io::Result<()> {
+    let style = AnsiColor::Yellow.on_default().bold();
+    let mut stderr = anstream::stderr();
+    texts.iter().try_for_each(|text| writeln!(stderr, "{style}warning:{style:#} {}", printable(text)))
 }
 
 /// Writes a job in the end. If it was followed there, its own verdict is the exit code.

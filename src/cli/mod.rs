@@ -8,6 +8,7 @@ pub mod client;
 mod cluster;
 pub mod completions;
 pub mod diff;
+mod dry_run;
 pub mod failure;
 pub mod folder;
 pub mod follow;

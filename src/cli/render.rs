@@ -9,16 +9,22 @@ use anyhow::anyhow;
 use clap::ValueEnum;
 
 use super::client::job_id;
+use super::cluster::ClusterArgs;
+use super::dry_run;
 use super::failure::{Advice, advise};
 use super::folder::FolderArgs;
 use super::launch::job_name;
 use super::params::ParamArgs;
+use crate::service::Made;
 use crate::template::{Catalog, Checked, Context, Fault, Template, suggest};
 
 /// Shows the manifest that a template and its parameters give
 ///
 /// Checks parameters and manifest as a launch does, and launches nothing. Needs no server and no cluster. The same input
 /// always gives the same bytes; secrets are masked.
+///
+/// With --server-side the API server of a cluster is asked as well: it is shown the very object that a launch would
+/// create, goes all the way but for storing it, and so finds what no offline check can: quotas, policies, Pod Security.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
@@ -26,6 +32,7 @@ Examples:
   jobwright render nightly-report -p day=2026-01-31 -p to=ada@example.org -p to=grace@example.org
   jobwright render nightly-report -f params.yaml -o json
   jobwright render hello -p name=Ada --set worker_image=eu.example.com/worker:1.4
+  jobwright render hello -p name=Ada --server-side --context staging --namespace jobs
 
 Exit codes: 0 rendered, 1 not: everything that is wrong is listed, 2 wrong usage.")]
 pub struct RenderArgs {
@@ -45,11 +52,18 @@ pub struct RenderArgs {
     #[arg(short, long, value_name = "FORMAT", default_value = "yaml", env = "JOBWRIGHT_RENDER_OUTPUT")]
     output: Output,
 
+    /// Ask the API server too, by a dry run; its warnings are shown on stderr
+    #[arg(long, env = "JOBWRIGHT_SERVER_SIDE")]
+    server_side: bool,
+
     #[command(flatten)]
     folder: FolderArgs,
 
     #[command(flatten)]
     params: ParamArgs,
+
+    #[command(flatten, next_help_heading = "With --server-side")]
+    cluster: ClusterArgs,
 }
 
 /// The form of the manifest.
@@ -65,12 +79,16 @@ enum Output {
 ///
 /// # Errors
 /// When there is no such template or it is broken, when the parameters do not fit it, or when Kubernetes would refuse
-/// what it gives: every fault is listed.
+/// what it gives: every fault is listed. With `--server-side` also when the API server refuses it, or does not answer.
 pub fn run(args: RenderArgs) -> anyhow::Result<ExitCode> {
     let template = load(&args)?;
     let checked = check(&template, &args)?;
-    let context = Context { job_id: args.id, job_name: args.name, ..Context::example() };
+    let context = Context { job_id: args.id.clone(), job_name: args.name.clone(), ..Context::example() };
     let rendered = template.render(&checked, &context)?;
+    if args.server_side {
+        let made = Made { template: &template, checked: &checked, rendered: &rendered };
+        dry_run::ask(&args.cluster, &made, &args.id.parse()?, &args.name.parse()?)?;
+    }
     let text = match args.output {
         Output::Yaml => rendered.to_yaml(),
         Output::Json => rendered.to_json(),

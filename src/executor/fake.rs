@@ -22,6 +22,8 @@ use crate::job::{
 pub(crate) enum Create {
     /// As it should.
     Answered,
+    /// As it should, with a warning.
+    Warned,
     /// The object is made, and the answer is lost.
     AnswerLost,
     /// The request is lost.
@@ -32,8 +34,13 @@ pub(crate) enum Create {
     Hangs,
 }
 
+/// What the executor warns of where it is to.
+pub(crate) const WARNING: &str = "would violate PodSecurity \"restricted:latest\"";
+
 #[derive(Default)]
 struct State {
+    objection: Option<DryRunError>,
+    shown: Vec<serde_json::Value>,
     script: VecDeque<Create>,
     objects: BTreeMap<String, (JobId, Snapshot)>,
     creations: Vec<String>,
@@ -69,6 +76,16 @@ impl FakeExecutor {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap()
+    }
+
+    /// Answers every dry run like this from now on.
+    pub(crate) fn object(&self, error: DryRunError) {
+        self.state().objection = Some(error);
+    }
+
+    /// The manifests that dry runs were asked of.
+    pub(crate) fn shown(&self) -> Vec<serde_json::Value> {
+        self.state().shown.clone()
     }
 
     /// The names of all objects that were ever made, each as often as it was made.
@@ -208,6 +225,9 @@ impl Executor for FakeExecutor {
             let unknown = || CreateOutcome::Unknown { message: "as scripted".into(), retry_after: None };
             match step {
                 Create::Answered => CreateOutcome::Created { object: self.make(intent), warnings: Vec::new() },
+                Create::Warned => {
+                    CreateOutcome::Created { object: self.make(intent), warnings: vec![WARNING.to_owned()] }
+                }
                 Create::AnswerLost => {
                     self.make(intent);
                     unknown()
@@ -224,8 +244,17 @@ impl Executor for FakeExecutor {
         .boxed()
     }
 
-    fn dry_run<'a>(&'a self, _: &'a serde_json::Value) -> BoxFuture<'a, Result<DryRun, DryRunError>> {
-        async { Ok(DryRun::default()) }.boxed()
+    fn can_dry_run(&self) -> bool {
+        true
+    }
+
+    /// Takes everything, with a warning, unless it is told to answer otherwise.
+    fn dry_run<'a>(&'a self, manifest: &'a serde_json::Value) -> BoxFuture<'a, Result<DryRun, DryRunError>> {
+        let mut state = self.state();
+        state.shown.push(manifest.clone());
+        let taken = Ok(DryRun { warnings: vec![WARNING.to_owned()] });
+        let answer = state.objection.clone().map_or(taken, Err);
+        async { answer }.boxed()
     }
 
     fn find<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Option<Found>, ExecutorError>> {

@@ -46,6 +46,9 @@ pub trait Executor: Send + Sync + 'static {
     /// not.
     fn create<'a>(&'a self, intent: &'a Intent) -> BoxFuture<'a, CreateOutcome>;
 
+    /// Whether there is such a thing as a dry run here.
+    fn can_dry_run(&self) -> bool;
+
     /// Asks whether a manifest would be taken, with nothing created.
     fn dry_run<'a>(&'a self, manifest: &'a serde_json::Value) -> BoxFuture<'a, Result<DryRun, DryRunError>>;
 

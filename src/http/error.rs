@@ -275,6 +275,7 @@ fn service_kind(error: &ServiceError) -> (&'static str, &'static str, StatusCode
         E::InvalidParameters { .. } => ("invalid-parameters", "Invalid parameters", S::UNPROCESSABLE_ENTITY),
         E::Render { .. } => ("invalid-manifest", "Invalid manifest", S::UNPROCESSABLE_ENTITY),
         E::Unsupported { .. } => ("unsupported-manifest", "Unsupported manifest", S::UNPROCESSABLE_ENTITY),
+        E::Refused { .. } => ("refused-manifest", "Refused manifest", S::UNPROCESSABLE_ENTITY),
         E::Conflict { .. } => ("job-conflict", "Another job has this ID", S::CONFLICT),
         E::UnknownJob(_) => ("unknown-job", "Unknown job", S::NOT_FOUND),
         E::NotEnded { .. } => ("job-not-ended", "The job has not ended", S::CONFLICT),
@@ -283,6 +284,7 @@ fn service_kind(error: &ServiceError) -> (&'static str, &'static str, StatusCode
         E::NoLog(_) => ("no-log", "No log", S::NOT_FOUND),
         E::Store(_) => ("store-unavailable", "Records unavailable", S::SERVICE_UNAVAILABLE),
         E::Executor(ExecutorError::NotFound(_)) => ("not-found", "Not found", S::NOT_FOUND),
+        E::Executor(ExecutorError::NotOffered(_)) => ("not-offered", "Not offered", S::NOT_IMPLEMENTED),
         E::Executor(_) => ("executor-unavailable", "Executor unavailable", S::SERVICE_UNAVAILABLE),
         E::ShuttingDown => ("shutting-down", "Shutting down", S::SERVICE_UNAVAILABLE),
     }
@@ -311,6 +313,11 @@ fn with_members(problem: Problem, error: &ServiceError) -> Problem {
                 unsupported.faults.iter().map(|(path, message)| json!({"path": path, "message": message})).collect();
             problem.with("template", template.as_str()).with("faults", faults)
         }
+        E::Refused { template, objection } => problem
+            .with("template", template.as_str())
+            .with("reason", objection.reason.as_str())
+            .with("message", objection.message.as_str())
+            .with("faults", json!(objection.faults)),
         E::Conflict { id, differences } => problem.with("job", id.as_str()).with("differences", json!(differences)),
         E::UnknownJob(id) | E::NoLog(id) => problem.with("job", id.as_str()),
         E::NotEnded { id, phase } | E::Ended { id, phase } => {

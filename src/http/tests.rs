@@ -12,7 +12,7 @@ use crate::executor::review::Verb;
 use crate::executor::{ExecutorError, Unsupported};
 use crate::job::report::{InvalidReport, Report};
 use crate::job::{JobId, Phase};
-use crate::service::{Difference, ServiceError};
+use crate::service::{Difference, Objection, ServiceError};
 use crate::store::StoreError;
 use crate::template::{Code, Fault, RenderError};
 
@@ -46,6 +46,14 @@ fn every_error() -> Vec<ApiError> {
             template: text("hello"),
             unsupported: Unsupported { faults: vec![(text("spec.template.spec.volumes"), text("not here"))] },
         },
+        E::Refused {
+            template: text("hello"),
+            objection: Box::new(Objection {
+                reason: text("Invalid"),
+                message: text("Job.batch \"hello-3f9c0a1b2c3d\" is invalid: …"),
+                faults: vec![crate::template::Problem::new(Code::Invalid, "Required value").on("spec.template")],
+            }),
+        },
         E::Conflict { id: id(), differences: vec![difference] },
         E::UnknownJob(id()),
         E::NotEnded { id: id(), phase: Phase::Running },
@@ -55,6 +63,7 @@ fn every_error() -> Vec<ApiError> {
         E::Store(StoreError::Full),
         E::Executor(ExecutorError::Unreachable(text("gone"))),
         E::Executor(ExecutorError::NotFound(text("no such object"))),
+        E::Executor(ExecutorError::NotOffered(text("there is no API server that could be asked"))),
         E::ShuttingDown,
     ];
     let own = [

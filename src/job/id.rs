@@ -19,6 +19,11 @@ impl JobId {
     /// The longest job ID, in bytes.
     pub const MAX_LEN: usize = 100;
 
+    /// The ID that a manifest is shown with which is for no job yet.
+    pub fn example() -> Self {
+        Self("example".to_owned())
+    }
+
     /// The ID as text.
     pub fn as_str(&self) -> &str {
         &self.0

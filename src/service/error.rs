@@ -3,6 +3,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
+use super::Objection;
 use crate::executor::{ExecutorError, Unsupported};
 use crate::job::{JobId, Phase};
 use crate::store::StoreError;
@@ -50,6 +51,14 @@ pub enum ServiceError {
         template: String,
         /// Everything that it cannot honour.
         unsupported: Unsupported,
+    },
+    /// The executor would not take the manifest.
+    #[error("the executor refuses the manifest of {template:?} ({}): {objection}", .objection.reason)]
+    Refused {
+        /// The template.
+        template: String,
+        /// What it says.
+        objection: Box<Objection>,
     },
     /// There is a job of this ID, and it is another one.
     #[error("job {id} exists already and differs in {}", fields(.differences))]

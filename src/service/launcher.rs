@@ -43,7 +43,7 @@ impl Service {
         let parameters = check(&template, &request.parameters)?;
         let callback_url = format!("{}/callback/{MASK}", self.0.config.callback_base);
         let context = Context {
-            job_id: request.id.as_ref().map_or("example", JobId::as_str).to_owned(),
+            job_id: request.id.clone().unwrap_or_else(JobId::example).into(),
             job_name: request.name.as_ref().map_or("", JobName::as_str).to_owned(),
             callback_url,
         };
@@ -135,7 +135,7 @@ impl Service {
         }
     }
 
-    fn template(&self, name: &str) -> Result<Arc<Template>, ServiceError> {
+    pub(super) fn template(&self, name: &str) -> Result<Arc<Template>, ServiceError> {
         Ok(self.catalog().get(name)?)
     }
 
@@ -279,7 +279,7 @@ fn vanished(intent: &Intent) -> Evidence {
     Evidence::Gone { object, at: Timestamp::now(), witnessed: false }
 }
 
-fn check(template: &Template, parameters: &Map<String, Value>) -> Result<Checked, ServiceError> {
+pub(super) fn check(template: &Template, parameters: &Map<String, Value>) -> Result<Checked, ServiceError> {
     let template_name = template.name().to_owned();
     template.check(parameters).map_err(|faults| ServiceError::InvalidParameters { template: template_name, faults })
 }

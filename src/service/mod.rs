@@ -5,10 +5,12 @@
 //! - [`log_keeper`]: logs go on record as containers end;
 //! - [`upkeep`]: after a job's end and log, at its time to live, its object goes away;
 //! - [`ledger`]: the jobs that are not settled yet, in memory; the one place where a fact meets a status;
+//! - [`Approved`], [`Objection`]: what the executor would say of a launch, with nothing launched;
 //! - [`stamp`], [`secrets`]: the pure parts, from a rendered manifest to the one that is sent.
 //!
 //! Whatever crashes: every step is taken again from the record ([`Service::start`]).
 
+mod dry_run;
 pub mod error;
 mod intent;
 mod launcher;
@@ -32,6 +34,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use dry_run::{Approved, Made, Objection};
 pub use error::{Difference, ServiceError};
 pub use logs::LogStream;
 pub use requests::{LaunchRequest, Launched, RenderRequest, Rerun};

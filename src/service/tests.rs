@@ -12,10 +12,12 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::*;
 use crate::executor::LogOptions;
-use crate::executor::fake::{Create, FakeExecutor};
+use crate::executor::fake::{Create, FakeExecutor, WARNING};
 use crate::job::{ContainerState, Phase};
 use crate::store::Options;
 use crate::template::{MASK, TemplateSource};
+
+mod dry_run;
 
 const TEMPLATE: &str = r#"---
 title: A task
@@ -189,6 +191,15 @@ async fn an_unknown_outcome_is_resolved_by_the_same_create() {
             assert_eq!(fixture.attempts.recv().await, Some(id("k1")));
         }
     }
+}
+
+#[tokio::test]
+async fn what_the_executor_warned_of_is_told_to_whoever_launched() {
+    let fixture = Fixture::new([Create::Warned]);
+    let service = fixture.start().await;
+    let launched = service.launch(request("k1")).await.unwrap();
+    assert_eq!(launched.job.warnings, [WARNING]);
+    assert_eq!(service.launch(request("k1")).await.unwrap().job.warnings, [WARNING], "and again when asked again");
 }
 
 #[tokio::test]

@@ -31,6 +31,7 @@ mod provenance;
 mod rendered;
 mod schema;
 mod scope;
+mod scrub;
 mod source;
 pub mod suggest;
 mod tags;

@@ -20,6 +20,7 @@ use super::problem::{Code, Fault, LoadError, Place, Problem, RenderError};
 use super::provenance::{Provenance, Repository};
 use super::rendered::Rendered;
 use super::schema::Parameter;
+use super::scrub::Scrub;
 use super::validate;
 
 /// What a render is told about the job it is for.
@@ -234,10 +235,36 @@ impl Template {
     /// Everything that is wrong with the manifest, each with its path and its line in the
     /// template where they are known. No error holds a secret.
     pub fn render(&self, checked: &Checked, context: &Context) -> Result<Rendered, RenderError> {
-        self.try_render(checked, context).map_err(|problems| RenderError {
-            template: self.name.clone(),
-            problems: problems.into_iter().map(|problem| scrub(problem, checked).in_file(&self.file())).collect(),
+        self.try_render(checked, context).map_err(|problems| {
+            let scrub = Scrub::of(checked);
+            let problems = problems.into_iter().map(|problem| scrub.problem(problem).in_file(&self.file())).collect();
+            RenderError { template: self.name.clone(), problems }
         })
+    }
+
+    /// What somebody else says of a manifest that this template gave, told as our own findings are: each fault at its
+    /// place in the template, and no secret in any word. Faults are pairs of field path and message.
+    #[must_use]
+    pub fn review(
+        &self,
+        checked: &Checked,
+        rendered: &Rendered,
+        message: &str,
+        faults: &[(String, String)],
+    ) -> (String, Vec<Problem>) {
+        let scrub = Scrub::of_manifest(checked, rendered);
+        let problem = |(path, message): &(String, String)| Problem::new(Code::Invalid, message).on(path.as_str());
+        // Which lines there are is for the parameters to say.
+        let context = Context::example();
+        let mut problems: Vec<Problem> = Vec::new();
+        for problem in self.place_all(faults.iter().map(problem).collect(), &self.data(&checked.values, &context)) {
+            let problem = scrub.problem(problem).in_file(&self.file());
+            // The API server says some things twice.
+            if !problems.contains(&problem) {
+                problems.push(problem);
+            }
+        }
+        (scrub.text(message), problems)
     }
 
     fn file(&self) -> String {
@@ -465,56 +492,4 @@ fn effective_settings(front: &FrontMatter, given: &Settings) -> Result<Settings,
             })
             .collect()
     })
-}
-
-/// Takes every secret out of a message.
-fn scrub(mut problem: Problem, checked: &Checked) -> Problem {
-    let Some(masked) = &checked.masked else {
-        return problem;
-    };
-    let mut secrets = Vec::new();
-    for (name, value) in &checked.values {
-        collect_secrets(value, masked.get(name).unwrap_or(&Value::Null), &mut secrets);
-    }
-    // The longest first, so that no part of one is left standing.
-    secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
-    for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
-        for text in
-            [Some(&mut problem.message), problem.path.as_mut(), problem.suggestion.as_mut()].into_iter().flatten()
-        {
-            *text = text.replace(secret.as_str(), super::MASK);
-        }
-    }
-    problem
-}
-
-/// The texts in `value` that `masked` hides.
-fn collect_secrets(value: &Value, masked: &Value, secrets: &mut Vec<String>) {
-    if masked.as_str() == Some(super::MASK) {
-        match value {
-            Value::String(text) => secrets.push(text.clone()),
-            Value::Number(number) => secrets.push(number.to_string()),
-            Value::Array(items) => {
-                items.iter().for_each(|item| collect_secrets(item, masked, secrets));
-            }
-            Value::Object(map) => {
-                map.values().for_each(|item| collect_secrets(item, masked, secrets));
-            }
-            Value::Bool(_) | Value::Null => {}
-        }
-        return;
-    }
-    match (value, masked) {
-        (Value::Object(map), Value::Object(masked)) => {
-            for (key, value) in map {
-                collect_secrets(value, masked.get(key).unwrap_or(&Value::Null), secrets);
-            }
-        }
-        (Value::Array(items), Value::Array(masked)) => {
-            for (value, masked) in items.iter().zip(masked) {
-                collect_secrets(value, masked, secrets);
-            }
-        }
-        _ => {}
-    }
 }

@@ -29,6 +29,16 @@ fn problem(status: u16, name: &str, detail: &str, members: Value) -> Reply {
 }
 
 #[test]
+fn what_the_executor_warned_of_is_said_on_stderr() {
+    let mut warned = job("k1", "Waiting");
+    warned["warnings"] = json!(["would violate \u{1b}[31mPodSecurity"]);
+    let stub = Stub::new(vec![Reply::Json(201, warned)]);
+    let output = jobwright(&["run", "hello", "-p", "name=Ada", "-o", "name", "--server", &stub.server]).output().unwrap();
+    let expected = "exit code 0\n--- stdout\nk1\n--- stderr\nwarning: would violate  [31mPodSecurity\n";
+    assert_eq!(told(&output), expected);
+}
+
+#[test]
 fn a_launch_whose_answer_was_lost_is_sent_again_under_the_same_id() {
     let stub = Stub::new(vec![
         Reply::Nothing,

@@ -263,6 +263,8 @@ fn a_render_launches_nothing() {
     assert!(yaml.header("jobwright-digest").unwrap().starts_with("sha256:"));
     assert!(yaml.body.contains("2026-01-31"), "{}", yaml.body);
     assert!(!yaml.body.contains("hunter2"));
+    let asked = app.post("/api/v1/templates/typed/render?server=true", &body);
+    assert_eq!((asked.status, &*asked.problem()), (501, "not-offered"));
     let faults = app.request("POST", "/api/v1/templates/typed/render").send();
     assert_eq!((faults.status, &*faults.problem()), (422, "invalid-parameters"));
     assert_eq!(app.get("/api/v1/jobs").json()["items"], json!([]));

@@ -90,6 +90,7 @@ async fn call(connection: &Connection, request: http::Result<http::Request<Body>
 async fn answer(connection: &Connection, request: http::Request<Body>) -> Answer {
     let response = match connection.calls.send(request).await {
         Ok(response) => response,
+        Err(kube::Error::Service(error)) => return Answer::Silence(chain(&*error)),
         Err(error) => return Answer::Silence(chain(&error)),
     };
     let (head, body) = response.into_parts();

@@ -26,6 +26,7 @@ mod watch;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -46,6 +47,9 @@ use super::{
 };
 use crate::job::labels::{INSTALLATION, JOBWRIGHT, MANAGED_BY};
 use crate::job::{Evidence, InstallationId, Intent, ObjectRef, PodStatus};
+
+/// How long a dry run may take: somebody waits for it, and nothing hangs on its outcome.
+const DRY_RUN_TIMEOUT: Duration = Duration::from_secs(12);
 
 /// Runs jobs as Jobs of one namespace of a cluster. Cheap to clone.
 #[derive(Clone)]
@@ -192,8 +196,15 @@ impl Executor for KubernetesExecutor {
         self.inner.create(intent).boxed()
     }
 
+    fn can_dry_run(&self) -> bool {
+        true
+    }
+
     fn dry_run<'a>(&'a self, manifest: &'a Value) -> BoxFuture<'a, Result<DryRun, DryRunError>> {
-        self.inner.dry_run(manifest).boxed()
+        let late = || format!("no answer within {} s", DRY_RUN_TIMEOUT.as_secs());
+        tokio::time::timeout(DRY_RUN_TIMEOUT, self.inner.dry_run(manifest))
+            .map(move |answered| answered.unwrap_or_else(|_| Err(ExecutorError::Unreachable(late()).into())))
+            .boxed()
     }
 
     fn find<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Option<Found>, ExecutorError>> {

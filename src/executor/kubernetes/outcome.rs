@@ -77,16 +77,30 @@ pub(super) fn of_dry_run(answer: Answer) -> Result<DryRun, DryRunError> {
     match answer {
         Answer::Done { warnings, .. } => Ok(DryRun { warnings }),
         Answer::Failed(failure) if is_final(&failure) => {
-            let causes = failure.causes.into_iter().filter(|(field, _)| !field.is_empty());
-            Err(DryRunError::Refused {
-                reason: failure.reason,
-                message: failure.message,
-                causes: causes.map(|(field, message)| Cause { field, message }).collect(),
-            })
+            let named = failure.causes.into_iter().filter(|(field, _)| !field.is_empty());
+            let mut causes: Vec<_> = named.map(|(field, message)| Cause { field, message }).collect();
+            if causes.is_empty() {
+                causes = undecoded(&failure.message);
+            }
+            Err(DryRunError::Refused { reason: failure.reason, message: failure.message, causes })
         }
         Answer::Failed(failure) => Err(ExecutorError::Unreachable(failure.message).into()),
         Answer::Silence(message) => Err(ExecutorError::Unreachable(message).into()),
     }
+}
+
+/// The fields that strict decoding refuses. They are told in the message alone: `… strict decoding error: unknown field
+/// "spec.x", duplicate field "spec.y"`.
+fn undecoded(message: &str) -> Vec<Cause> {
+    let Some((_, list)) = message.split_once("strict decoding error: ") else {
+        return Vec::new();
+    };
+    let fault = |item: &str| {
+        let (what, field) = item.split_once(" field \"")?;
+        let field = field.strip_suffix('"')?;
+        Some(Cause { field: field.to_owned(), message: format!("{what} field") })
+    };
+    list.split(", ").filter_map(fault).collect()
 }
 
 /// What went wrong with any other call.

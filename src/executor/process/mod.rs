@@ -184,6 +184,10 @@ impl Executor for ProcessExecutor {
         .boxed()
     }
 
+    fn can_dry_run(&self) -> bool {
+        false
+    }
+
     fn dry_run<'a>(&'a self, _: &'a serde_json::Value) -> BoxFuture<'a, Result<DryRun, DryRunError>> {
         let message = "jobs run as processes of this machine here: there is no API server that could be asked";
         async move { Err(ExecutorError::NotOffered(message.to_owned()).into()) }.boxed()

@@ -9,15 +9,17 @@ use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::super::extract::{NamePath, OptionalJson};
+use super::super::extract::{NamePath, OptionalJson, Params};
 use super::super::unique;
 use super::super::{ApiError, AppState, Problem};
 use super::history::{manifest_response, manifest_type};
 use crate::job::{JobId, JobName};
-use crate::service::{RenderRequest, ServiceError};
+use crate::service::{Approved, RenderRequest, ServiceError};
 use crate::template::{Entry, Template};
 
 const DIGEST: HeaderName = HeaderName::from_static("jobwright-digest");
+
+const WARNING: HeaderName = HeaderName::from_static("jobwright-warning");
 
 /// A template.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -121,34 +123,58 @@ pub(super) struct Render {
     parameters: Map<String, Value>,
 }
 
+/// Who is asked about a manifest.
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Asked {
+    /// Whether the executor is asked too: it is shown the very object that a launch would create, and creates nothing.
+    #[serde(default)]
+    server: bool,
+}
+
 /// See what a launch would give
 ///
 /// Checks parameters and manifest as a launch does, and launches nothing. The manifest comes as YAML or JSON, by
-/// `Accept`, with secrets masked.
+/// `Accept`, with secrets masked. With `server=true` the executor has its say as well: on Kubernetes the API server with
+/// all its admission, by a strict dry run. What it warns of comes in headers `Jobwright-Warning`, one for each warning.
 #[utoipa::path(post, path = "/api/v1/templates/{name}/render", tag = "templates",
-    params(("name" = String, Path, description = "The template's name")),
+    params(("name" = String, Path, description = "The template's name"), Asked),
     request_body = Option<Render>,
     responses(
         (status = OK, content((String = "application/yaml"), (serde_json::Value = "application/json")),
-            headers(("Jobwright-Digest" = String, description = "Digest over template, partials and settings"))),
+            headers(("Jobwright-Digest" = String, description = "Digest over template, partials and settings"),
+                ("Jobwright-Warning" = String, description = "What the executor warns of; there may be several"))),
         (status = NOT_FOUND, description = "There is no such template", body = Problem, content_type = "application/problem+json"),
-        (status = UNPROCESSABLE_ENTITY, description = "The parameters do not fit; `faults` lists everything", body = Problem, content_type = "application/problem+json"),
+        (status = UNPROCESSABLE_ENTITY, description = "The parameters do not fit, or the executor would not take the manifest; `faults` lists everything", body = Problem, content_type = "application/problem+json"),
+        (status = NOT_IMPLEMENTED, description = "The executor can do no dry run: jobs run as processes here", body = Problem, content_type = "application/problem+json"),
+        (status = SERVICE_UNAVAILABLE, description = "The executor cannot be reached", body = Problem, content_type = "application/problem+json"),
     ))]
 pub(super) async fn render(
     State(app): State<AppState>,
     NamePath(template): NamePath,
+    Params(asked): Params<Asked>,
     headers: HeaderMap,
     OptionalJson(wanted): OptionalJson<Render>,
 ) -> Result<Response, ApiError> {
     let media_type = manifest_type(&headers)?;
-    let rendered = app.service.render(&RenderRequest {
-        template,
-        id: wanted.id,
-        name: wanted.name,
-        parameters: wanted.parameters,
-    })?;
+    let request = RenderRequest { template, id: wanted.id, name: wanted.name, parameters: wanted.parameters };
+    let Approved { rendered, warnings } = if asked.server {
+        app.service.dry_run(&request).await?
+    } else {
+        Approved { rendered: app.service.render(&request)?, warnings: Vec::new() }
+    };
     let mut response = manifest_response(media_type, rendered.masked());
     let digest = HeaderValue::from_str(rendered.digest()).map_err(ApiError::internal)?;
     response.headers_mut().insert(DIGEST, digest);
+    for warning in &warnings {
+        response.headers_mut().append(WARNING, one_line(warning)?);
+    }
     Ok(response)
+}
+
+/// A text as the value of a header, which holds no line breaks.
+fn one_line(text: &str) -> Result<HeaderValue, ApiError> {
+    let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    HeaderValue::from_bytes(text.trim().as_bytes()).map_err(ApiError::internal)
 }

@@ -218,6 +218,7 @@ fn launch(texts: &[(&str, &str)], wrongs: &[Wrong], preview: Preview) -> String 
         jobs_href: "/?template=nightly-report".to_owned(),
         launch_to: "/templates/nightly-report/launch".to_owned(),
         preview_to: "/templates/nightly-report/preview".to_owned(),
+        can_ask: true,
         rerun_of: None,
         examples: vec![("small".to_owned(), "/templates/nightly-report?example=small".to_owned())],
         broken: None,
@@ -250,7 +251,11 @@ fn a_page_of_any_job_is_harmless() {
     assert_harmless(&list(samples().iter().map(Sample::row).collect(), &[("q", HOSTILE)], true));
     let wrong = Wrong { path: "to[0]".to_owned(), message: HOSTILE.to_owned() };
     let texts = [("p.to", HOSTILE), ("p.limits", "</textarea><script>")];
-    assert_harmless(&launch(&texts, &[wrong], Preview::Manifest(HOSTILE.to_owned())));
+    assert_harmless(&launch(
+        &texts,
+        &[wrong],
+        Preview::Manifest { text: HOSTILE.to_owned(), approved: Some(vec![HOSTILE.to_owned()]) },
+    ));
     assert_harmless(&login(Some(HOSTILE)));
 }
 

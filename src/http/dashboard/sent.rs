@@ -21,6 +21,8 @@ pub(super) struct Sent {
     pub(super) id: String,
     /// The name that was typed, if any.
     pub(super) name: String,
+    /// Whether the executor is to be asked about the manifest.
+    pub(super) ask: bool,
     /// The parameters.
     pub(super) texts: Texts,
 }
@@ -37,7 +39,8 @@ impl Sent {
             let found = pairs.iter().find(|(name, _)| name == wanted);
             found.map_or("", |(_, value)| value.trim()).to_owned()
         };
-        Self { token: first("token"), id: first("id"), name: first("name"), texts: Texts::read(pairs) }
+        let ask = first("server") == "true";
+        Self { token: first("token"), id: first("id"), name: first("name"), ask, texts: Texts::read(pairs) }
     }
 
     /// The parameters' values, as they were meant.
@@ -145,6 +148,10 @@ pub(super) fn refused(error: ServiceError, sent: &Sent) -> Result<Refused, ApiEr
                 "The executor cannot run this manifest.",
                 unsupported.faults.iter().map(|(path, message)| format!("{path}: {message}")).collect(),
             ),
+            ..Refused::default()
+        },
+        ServiceError::Refused { objection, .. } => Refused {
+            notice: notice("The executor would not take this manifest.", objection.lines()),
             ..Refused::default()
         },
         ServiceError::Conflict { id, differences } => conflict(&id, &differences, sent),

@@ -84,7 +84,7 @@ impl Subject {
         }
     }
 
-    fn page(&self, caller: &Caller, form: LaunchForm) -> LaunchHtml {
+    fn page(&self, app: &AppState, caller: &Caller, form: LaunchForm) -> LaunchHtml {
         let entry = &self.entry;
         let href = url::template(&entry.name);
         let job = self.again.as_ref().map(|intent| (intent.id.to_string(), url::job(&intent.id)));
@@ -108,6 +108,7 @@ impl Subject {
                 href,
                 launch_to,
                 preview_to,
+                can_ask: app.service.can_dry_run(),
                 rerun_of: job,
                 broken: entry.error().map(ToString::to_string),
                 form: entry.template().map(|_| form),
@@ -127,15 +128,22 @@ impl Subject {
     }
 
     /// What the form's values would launch.
-    fn preview(&self, app: &AppState, template: &Template, sent: &Sent) -> Result<String, ServiceError> {
+    async fn preview(&self, app: &AppState, template: &Template, sent: &Sent) -> Result<Preview, ServiceError> {
         let ids = sent.ids().ok();
-        let rendered = app.service.render(&RenderRequest {
+        let request = RenderRequest {
             template: self.entry.name.clone(),
             parameters: sent.values(template.schema()),
             id: ids.as_ref().map(|ids| ids.id.clone()),
             name: ids.and_then(|ids| ids.name),
-        })?;
-        Ok(rendered.to_yaml())
+        };
+        if !sent.ask {
+            return Ok(Preview::Manifest { text: app.service.render(&request)?.to_yaml(), approved: None });
+        }
+        Ok(match app.service.dry_run(&request).await {
+            Ok(approved) => Preview::Manifest { text: approved.rendered.to_yaml(), approved: Some(approved.warnings) },
+            Err(ServiceError::Executor(error)) => Preview::Wrong(vec![error.to_string()]),
+            Err(error) => return Err(error),
+        })
     }
 
     async fn launch(&self, app: &AppState, caller: &Caller, sent: &Sent) -> Result<Launched, Refused> {
@@ -177,7 +185,7 @@ pub(super) async fn show(
     let query = pairs(query.unwrap_or_default().as_bytes())?;
     let example = query.iter().find(|(name, _)| name == "example");
     let subject = Subject::of_template(&app, name)?;
-    Ok(fresh(&caller, &subject, example.map(|(_, name)| name.as_str())))
+    Ok(fresh(&app, &caller, &subject, example.map(|(_, name)| name.as_str())))
 }
 
 /// `GET /jobs/{id}/rerun`.
@@ -187,7 +195,7 @@ pub(super) async fn show_again(
     JobPath(id): JobPath,
 ) -> Result<LaunchHtml, ApiError> {
     let subject = Subject::of_job(&app, id)?;
-    Ok(fresh(&caller, &subject, None))
+    Ok(fresh(&app, &caller, &subject, None))
 }
 
 /// `POST /templates/{name}/launch`.
@@ -234,19 +242,20 @@ pub(super) async fn preview_again(
     preview_subject(&app, &caller, &subject, request).await
 }
 
-fn fresh(caller: &Caller, subject: &Subject, example: Option<&str>) -> LaunchHtml {
+fn fresh(app: &AppState, caller: &Caller, subject: &Subject, example: Option<&str>) -> LaunchHtml {
     let name = subject.again.as_ref().and_then(|intent| intent.name.as_ref());
     let sent = Sent {
         token: token(),
         id: String::new(),
         name: name.map(ToString::to_string).unwrap_or_default(),
+        ask: false,
         texts: subject.texts(example),
     };
     let form = match subject.entry.template() {
         Some(template) => sent.form(template.schema(), &Refused::default()),
         None => LaunchForm::default(),
     };
-    subject.page(caller, form)
+    subject.page(app, caller, form)
 }
 
 async fn launch_subject(
@@ -267,7 +276,7 @@ async fn launch_subject(
     let fresh_token = refused.token_is_spent.then(token);
     let sent = Sent { token: fresh_token.unwrap_or_else(|| sent.token.clone()), ..sent };
     let form = sent.form(template.schema(), &refused);
-    let page = subject.page(caller, form);
+    let page = subject.page(app, caller, form);
     Ok((refused.status(), page).into_response())
 }
 
@@ -279,8 +288,8 @@ async fn preview_subject(
 ) -> Result<Response, ApiError> {
     let sent = read(request).await?;
     let template = subject.template()?;
-    let (wrong, preview) = match subject.preview(app, template, &sent) {
-        Ok(manifest) => (sent.ids().err().unwrap_or_default(), Preview::Manifest(manifest)),
+    let (wrong, preview) = match subject.preview(app, template, &sent).await {
+        Ok(preview) => (sent.ids().err().unwrap_or_default(), preview),
         Err(error) => {
             let wrong = refused(error, &sent)?;
             let texts = wrong.texts();
@@ -288,7 +297,7 @@ async fn preview_subject(
         }
     };
     let form = LaunchForm { preview, ..sent.form(template.schema(), &wrong) };
-    let page = subject.page(caller, form);
+    let page = subject.page(app, caller, form);
     Ok((StatusCode::OK, page).into_response())
 }
 

@@ -264,7 +264,7 @@ impl Findings {
 }
 
 /// A string in quotes as Go's `%q` writes it.
-pub(super) fn quote(text: &str) -> String {
+pub(in crate::template) fn quote(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
     out.push('"');
     for c in text.chars() {

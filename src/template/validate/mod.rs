@@ -48,6 +48,7 @@ use serde_json::Value;
 
 pub use quantity::{Quantity, QuantityError};
 
+pub(super) use field::quote;
 use field::{Findings, Node};
 
 /// One reason why the API server would refuse the manifest.

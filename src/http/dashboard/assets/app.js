@@ -382,7 +382,7 @@
     form.addEventListener("submit", (event) => {
       if (event.submitter?.hasAttribute("formaction")) {
         event.preventDefault();
-        preview(true);
+        preview(true, event.submitter);
       } else if (sent) event.preventDefault();
       else sent = true;
     });
@@ -390,12 +390,12 @@
 
     let turn = 0;
     let timer = 0;
-    async function preview(asked) {
+    async function preview(asked, button = null) {
       const own = ++turn;
       const note = $("preview-state");
       note.textContent = "…";
       try {
-        const answer = await fetch(form.dataset.preview, { method: "POST", body: new URLSearchParams(new FormData(form)), headers: { Accept: "text/html" }, credentials: "same-origin" });
+        const answer = await fetch(form.dataset.preview, { method: "POST", body: new URLSearchParams(new FormData(form, button)), headers: { Accept: "text/html" }, credentials: "same-origin" });
         const page = new DOMParser().parseFromString(await answer.text(), "text/html");
         if (own !== turn) return;
         const next = page.getElementById("preview");

@@ -3,6 +3,7 @@
 use axum::http::StatusCode;
 
 use super::{Site, value_of};
+use crate::executor::{DryRunError, ExecutorError};
 
 #[tokio::test]
 async fn a_form_launches_once_however_often_it_is_sent() {
@@ -79,6 +80,30 @@ async fn a_preview_shows_the_manifest_masks_secrets_and_launches_nothing() {
     assert!(!answer.html.contains("hunter2"));
     let incomplete = site.post("/templates/task/preview", &[("token", "t1")]).await;
     assert!(incomplete.html.contains("There is no manifest yet"));
+    assert!(site.executor.creations().is_empty());
+}
+
+#[tokio::test]
+async fn the_cluster_is_asked_about_a_manifest_by_a_button_and_nothing_is_launched() {
+    let site = Site::new().await;
+    assert!(site.get("/templates/task").await.html.contains("Check with the cluster"));
+    let form = [("token", "t1"), ("p.who", "Ada"), ("p.password", "hunter2"), ("server", "true")];
+    let taken = site.post("/templates/task/preview", &form).await.html;
+    for expected in ["The cluster would take this manifest, and warns:", "would violate PodSecurity", "kind: Job"] {
+        assert!(taken.contains(expected), "{expected} in {taken}");
+    }
+    site.executor.object(DryRunError::Refused {
+        reason: "Forbidden".to_owned(),
+        message: "exceeded quota: none, not hunter2".to_owned(),
+        causes: Vec::new(),
+    });
+    let refused = site.post("/templates/task/preview", &form).await.html;
+    assert!(refused.contains("The executor would not take this manifest."), "{refused}");
+    assert!(refused.contains("exceeded quota: none") && !refused.contains("not hunter2"));
+    site.executor.object(ExecutorError::Unreachable("no answer".to_owned()).into());
+    let silent = site.post("/templates/task/preview", &form).await;
+    assert_eq!(silent.status, StatusCode::OK);
+    assert!(silent.html.contains("the executor cannot be reached: no answer"), "{}", silent.html);
     assert!(site.executor.creations().is_empty());
 }
 

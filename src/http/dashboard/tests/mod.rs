@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::http::{Request, StatusCode, header};
+use axum::http::{HeaderMap, Request, StatusCode, header};
 use axum::response::Response;
 use http_body_util::BodyExt;
 use serde_json::Map;
@@ -13,7 +13,7 @@ use tower::ServiceExt;
 
 use super::view::url;
 use crate::executor::SharedExecutor;
-use crate::executor::fake::FakeExecutor;
+use crate::executor::fake::{Create, FakeExecutor};
 use crate::http::auth::{Auth, Hosts, Mode, Sessions};
 use crate::http::{AppState, Settings, router};
 use crate::job::JobId;
@@ -68,6 +68,7 @@ spec:
       containers: [{name: main, image: 'localhost/plain:1'}]
 ";
 
+mod checks;
 mod forms;
 mod jobs;
 
@@ -82,12 +83,18 @@ struct Site {
 /// What came back.
 struct Answer {
     status: StatusCode,
+    headers: HeaderMap,
     location: String,
     html: String,
 }
 
 impl Site {
     async fn new() -> Self {
+        Self::scripted([]).await
+    }
+
+    /// One whose creates come out like this.
+    async fn scripted(script: impl IntoIterator<Item = Create>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let templates = folder.path().join("job-templates");
         std::fs::create_dir(&templates).unwrap();
@@ -96,7 +103,7 @@ impl Site {
         }
         let catalog = LiveCatalog::start(TemplateSource::Folder(templates), Map::new()).unwrap();
         let store = Store::open(&folder.path().join("data"), Options::default()).unwrap();
-        let (executor, _) = FakeExecutor::new([]);
+        let (executor, _) = FakeExecutor::new(script);
         let shared: SharedExecutor = Arc::new(executor.clone());
         let config = Config::new("http://127.0.0.1:8080");
         let service = Service::start(config, store, catalog, shared).await.unwrap();
@@ -115,8 +122,9 @@ impl Site {
         let status = response.status();
         let location = response.headers().get(header::LOCATION);
         let location = location.map_or("", |it| it.to_str().unwrap()).to_owned();
+        let headers = response.headers().clone();
         let body = response.into_body().collect().await.unwrap().to_bytes();
-        Answer { status, location, html: String::from_utf8(body.to_vec()).unwrap() }
+        Answer { status, headers, location, html: String::from_utf8(body.to_vec()).unwrap() }
     }
 
     async fn get(&self, path: &str) -> Answer {

@@ -31,6 +31,8 @@ pub(crate) struct JobPage {
     pub(crate) ran: Option<Span>,
     /// Both sides of a contradiction, in one sentence.
     pub(crate) dispute: Option<String>,
+    /// What the executor warned of when it took the manifest.
+    pub(crate) warnings: Vec<String>,
     pub(crate) cancelling: Option<When>,
     pub(crate) report: Option<Words>,
     pub(crate) exit_code: Option<i32>,
@@ -153,6 +155,7 @@ impl JobPage {
             ended: view.ended.map(when),
             ran: ran(&view, now),
             dispute: view.disputed.then(|| dispute(&view)),
+            warnings: view.warnings.clone(),
             cancelling: status.cancellation.as_ref().filter(|_| !view.phase.is_terminal()).map(|asked| when(asked.at)),
             report: view.report.as_ref().map(|report| Words::new(report, now)),
             exit_code: view.exit_code,

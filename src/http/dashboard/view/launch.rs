@@ -16,6 +16,8 @@ pub(crate) struct LaunchPage {
     pub(crate) launch_to: String,
     /// What the form is sent to, to see what it would launch.
     pub(crate) preview_to: String,
+    /// Whether the executor can be asked what it would say of the manifest.
+    pub(crate) can_ask: bool,
     /// The job that is to be run again: ID and page.
     pub(crate) rerun_of: Option<(String, String)>,
     /// The template's examples: name, and the address of a form that holds it.
@@ -75,7 +77,11 @@ pub(crate) enum Preview {
     #[default]
     Nothing,
     /// The manifest as YAML, secrets masked.
-    Manifest(String),
+    Manifest {
+        text: String,
+        /// What the executor warns of, where it was asked and would take it.
+        approved: Option<Vec<String>>,
+    },
     /// Why there is none.
     Wrong(Vec<String>),
 }
