@@ -66,10 +66,10 @@ const STYLES: Styles = Styles::styled()
     disable_help_subcommand = true,
     after_long_help = "\
 Examples:
-  jobwright serve                                   start the service and its page
-  jobwright run hello -p name=Ada --local           run a job here, without a server
-  jobwright render nightly-report -p day=2026-01-31 see the manifest that would be launched
-  jobwright jobs list --phase Failed --since 24h    look for trouble
+  jobwright serve                                    start the service and its page
+  jobwright run hello -p name=Ada --local            run a job here, without a server
+  jobwright render nightly-report -p day=2026-01-31  see the manifest that would be launched
+  jobwright jobs list --phase Failed --since 24h     look for trouble
 
 Exit codes: 0 done, 1 the thing failed, 2 wrong usage."
 )]

@@ -33,7 +33,8 @@ fn what_the_executor_warned_of_is_said_on_stderr() {
     let mut warned = job("k1", "Waiting");
     warned["warnings"] = json!(["would violate \u{1b}[31mPodSecurity"]);
     let stub = Stub::new(vec![Reply::Json(201, warned)]);
-    let output = jobwright(&["run", "hello", "-p", "name=Ada", "-o", "name", "--server", &stub.server]).output().unwrap();
+    let output =
+        jobwright(&["run", "hello", "-p", "name=Ada", "-o", "name", "--server", &stub.server]).output().unwrap();
     let expected = "exit code 0\n--- stdout\nk1\n--- stderr\nwarning: would violate  [31mPodSecurity\n";
     assert_eq!(told(&output), expected);
 }
@@ -45,24 +46,11 @@ fn a_launch_whose_answer_was_lost_is_sent_again_under_the_same_id() {
         problem(503, "shutting-down", "it is about to stop", json!({})),
         Reply::Json(201, job("k1", "Pending")),
     ]);
-    let output = jobwright(&[
-        "run",
-        "hello",
-        "-p",
-        "name=Ada",
-        "-o",
-        "name",
-        "--server",
-        &stub.server,
-    ])
-    .output()
-    .unwrap();
+    let output =
+        jobwright(&["run", "hello", "-p", "name=Ada", "-o", "name", "--server", &stub.server]).output().unwrap();
     assert_eq!(told(&output), "exit code 0\n--- stdout\nk1\n--- stderr\n");
     let asked = stub.asked();
-    let bodies: Vec<Value> = asked
-        .iter()
-        .map(|asked| serde_json::from_str(&asked.body).unwrap())
-        .collect();
+    let bodies: Vec<Value> = asked.iter().map(|asked| serde_json::from_str(&asked.body).unwrap()).collect();
     assert!(asked.iter().all(|asked| asked.what == "POST /api/v1/jobs"));
     assert_eq!(bodies[0]["template"], "hello");
     assert_eq!(bodies[0]["parameters"], json!({"name": "Ada"}));
@@ -81,9 +69,7 @@ fn every_fault_of_the_parameters_is_told() {
             {"path": "nmae", "message": "is not a parameter of this template", "suggestion": "name"},
         ]}),
     )]);
-    let output = jobwright(&["run", "hello", "--server", &stub.server])
-        .output()
-        .unwrap();
+    let output = jobwright(&["run", "hello", "--server", &stub.server]).output().unwrap();
     assert_snapshot!(told(&output));
 }
 
@@ -95,9 +81,7 @@ fn a_conflict_tells_what_differs() {
         "the job k1 was another request",
         json!({"differences": [{"field": "parameters.name", "recorded": "Ada", "requested": "Grace"}]}),
     )]);
-    let output = jobwright(&["run", "hello", "--id", "k1", "--server", &stub.server])
-        .output()
-        .unwrap();
+    let output = jobwright(&["run", "hello", "--id", "k1", "--server", &stub.server]).output().unwrap();
     assert_snapshot!(told(&output));
 }
 
@@ -115,72 +99,34 @@ fn a_token_comes_from_a_file_and_a_missing_one_is_asked_for() {
         args.extend(more);
         jobwright(&args).output().unwrap()
     };
-    assert!(
-        get(&["--token-file", file.to_str().unwrap()])
-            .status
-            .success()
-    );
+    assert!(get(&["--token-file", file.to_str().unwrap()]).status.success());
     assert_snapshot!(told(&get(&[])));
     let asked = stub.asked();
     assert!(asked[0].has_header("authorization: Bearer s3cret"));
-    assert!(
-        !asked[1]
-            .headers
-            .iter()
-            .any(|it| it.to_lowercase().starts_with("authorization"))
-    );
+    assert!(!asked[1].headers.iter().any(|it| it.to_lowercase().starts_with("authorization")));
 }
 
 #[test]
 fn a_list_is_read_page_by_page() {
     let pages = || {
         Stub::new(vec![
-            Reply::Json(
-                200,
-                json!({"items": [job("k3", "Running"), job("k2", "Failed")], "next": "c1"}),
-            ),
-            Reply::Json(
-                200,
-                json!({"items": [job("k1", "Succeeded")], "next": null}),
-            ),
+            Reply::Json(200, json!({"items": [job("k3", "Running"), job("k2", "Failed")], "next": "c1"})),
+            Reply::Json(200, json!({"items": [job("k1", "Succeeded")], "next": null})),
         ])
     };
     let list = |stub: &Stub, format: &str| {
-        let args = [
-            "jobs",
-            "list",
-            "--all",
-            "--phase",
-            "running,failed",
-            "-q",
-            "a b&c",
-            "-o",
-            format,
-        ];
-        jobwright(&args)
-            .env("JOBWRIGHT_SERVER", &stub.server)
-            .output()
-            .unwrap()
+        let args = ["jobs", "list", "--all", "--phase", "running,failed", "-q", "a b&c", "-o", format];
+        jobwright(&args).env("JOBWRIGHT_SERVER", &stub.server).output().unwrap()
     };
     let stub = pages();
-    assert_eq!(
-        told(&list(&stub, "name")),
-        "exit code 0\n--- stdout\nk3\nk2\nk1\n--- stderr\n"
-    );
+    assert_eq!(told(&list(&stub, "name")), "exit code 0\n--- stdout\nk3\nk2\nk1\n--- stderr\n");
     let asked = stub.asked();
-    assert_eq!(
-        asked[0].what,
-        "GET /api/v1/jobs?limit=500&phase=Running%2CFailed&q=a%20b%26c"
-    );
+    assert_eq!(asked[0].what, "GET /api/v1/jobs?limit=500&phase=Running%2CFailed&q=a%20b%26c");
     assert!(asked[1].what.ends_with("&cursor=c1"), "{}", asked[1].what);
 
     let json = list(&pages(), "json");
     let value: Value = serde_json::from_slice(&json.stdout).unwrap();
-    let all = [
-        job("k3", "Running"),
-        job("k2", "Failed"),
-        job("k1", "Succeeded"),
-    ];
+    let all = [job("k3", "Running"), job("k2", "Failed"), job("k1", "Succeeded")];
     assert_eq!(value, json!({"items": all, "next": null}));
     let yaml = String::from_utf8(list(&pages(), "yaml").stdout).unwrap();
     assert!(
@@ -193,9 +139,7 @@ fn a_list_is_read_page_by_page() {
 fn a_table_has_a_line_a_job() {
     let page = json!({"items": [job("k2", "Running"), job("a-long-job-id-2026-01-31", "Failed")], "next": "c1"});
     let stub = Stub::new(vec![Reply::Json(200, page)]);
-    let output = jobwright(&["jobs", "list", "--limit", "2", "--server", &stub.server])
-        .output()
-        .unwrap();
+    let output = jobwright(&["jobs", "list", "--limit", "2", "--server", &stub.server]).output().unwrap();
     let ages = |text: String| {
         let lines = text.lines().map(|line| match line.rsplit_once(' ') {
             Some((start, age)) if age.ends_with('d') => format!("{start} AGE"),
@@ -214,26 +158,13 @@ fn a_watch_survives_the_loss_of_its_connection() {
         "job": job("k1", "Running"),
     });
     let stub = Stub::new(vec![
-        Reply::Events(
-            "retry: 1000\n: following\n\n".to_owned()
-                + &format!("id: 7\nevent: phase\ndata: {change}\n\n"),
-        ),
+        Reply::Events("retry: 1000\n: following\n\n".to_owned() + &format!("id: 7\nevent: phase\ndata: {change}\n\n")),
         Reply::Json(200, job("k1", "Waiting")),
         Reply::Nothing,
         Reply::Events(": following\n\n".to_owned()),
         Reply::Json(200, job("k1", "Succeeded")),
     ]);
-    let output = jobwright(&[
-        "jobs",
-        "watch",
-        "k1",
-        "-o",
-        "json",
-        "--server",
-        &stub.server,
-    ])
-    .output()
-    .unwrap();
+    let output = jobwright(&["jobs", "watch", "k1", "-o", "json", "--server", &stub.server]).output().unwrap();
     stub.asked();
     let phases: Vec<String> = String::from_utf8(output.stdout)
         .unwrap()
@@ -242,11 +173,7 @@ fn a_watch_survives_the_loss_of_its_connection() {
         .collect();
     assert_eq!(phases, ["\"Waiting\"", "\"Running\"", "\"Succeeded\""]);
     let stderr = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(
-        stderr.matches("is lost; trying again").count(),
-        1,
-        "{stderr}"
-    );
+    assert_eq!(stderr.matches("is lost; trying again").count(), 1, "{stderr}");
     assert_eq!(stderr.matches("again\n").count(), 2, "{stderr}");
 }
 
@@ -256,8 +183,6 @@ fn what_goes_wrong_with_one_job_does_not_keep_others_from_it() {
         problem(404, "unknown-job", "there is no job k1", json!({})),
         Reply::Json(200, job("k2", "Running")),
     ]);
-    let output = jobwright(&["jobs", "cancel", "k1", "k2", "--server", &stub.server])
-        .output()
-        .unwrap();
+    let output = jobwright(&["jobs", "cancel", "k1", "k2", "--server", &stub.server]).output().unwrap();
     assert_snapshot!(told(&output));
 }

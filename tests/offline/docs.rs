@@ -32,10 +32,7 @@ fn the_reference_of_the_command_line_is_current() {
     let mut command = jobwright::cli::command();
     command.build();
     let now = jobwright::cli::reference::markdown(&command);
-    assert!(
-        committed("docs/cli.md") == now,
-        "docs/cli.md is stale; run: cargo run -- man --markdown > docs/cli.md"
-    );
+    assert!(committed("docs/cli.md") == now, "docs/cli.md is stale; run: cargo run -- man --markdown > docs/cli.md");
 }
 
 #[test]
@@ -50,10 +47,7 @@ fn every_command_has_examples() {
         // Those of a small command may stand with the group that it belongs to.
         let group = path.rsplit_once(' ').map_or("", |(group, _)| group);
         let shown = [examples(path), examples(group)].concat();
-        assert!(
-            shown.contains("Examples:\n") && shown.contains(path.as_str()),
-            "`{path} --help` has no examples"
-        );
+        assert!(shown.contains("Examples:\n") && shown.contains(path.as_str()), "`{path} --help` has no examples");
     }
 }
 
@@ -61,9 +55,7 @@ fn every_command_has_examples() {
 fn every_flag_can_be_given_by_a_variable() {
     for (path, command) in commands() {
         for arg in command.get_arguments() {
-            let flag = arg
-                .get_long()
-                .filter(|it| !["help", "version"].contains(it));
+            let flag = arg.get_long().filter(|it| !["help", "version"].contains(it));
             if let Some(flag) = flag {
                 let variable = arg.get_env().and_then(|it| it.to_str());
                 assert!(
@@ -80,11 +72,7 @@ fn every_argument_is_explained() {
     for (path, command) in commands() {
         assert!(command.get_about().is_some(), "`{path}` is not explained");
         for arg in command.get_arguments() {
-            assert!(
-                arg.get_help().is_some(),
-                "`{path}`: {} is not explained",
-                arg.get_id()
-            );
+            assert!(arg.get_help().is_some(), "`{path}`: {} is not explained", arg.get_id());
         }
     }
 }
@@ -116,10 +104,7 @@ fn invocations(line: &str) -> Vec<Vec<String>> {
             continue;
         };
         let command = &part[start..];
-        let end = [" > ", "   ", "  "]
-            .iter()
-            .filter_map(|it| command.find(it))
-            .min();
+        let end = [" > ", "   ", "  "].iter().filter_map(|it| command.find(it)).min();
         let command = &command[..end.unwrap_or(command.len())];
         found.push(words(command));
     }

@@ -2,8 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod client;
+mod command_line;
+mod docs;
 mod house;
 mod program;
 mod render;
 mod shipped_templates;
+mod stub;
 mod templates;

@@ -70,15 +70,13 @@ fn answer(listener: &TcpListener, reply: Reply) -> Asked {
     let what = lines.remove(0).trim_end_matches(" HTTP/1.1").to_owned();
     let length = lines.iter().find_map(|line| {
         let (name, value) = line.split_once(':')?;
-        name.eq_ignore_ascii_case("content-length")
-            .then(|| value.trim().parse().unwrap())
+        name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse().unwrap())
     });
     let mut body = vec![0; length.unwrap_or(0)];
     reader.read_exact(&mut body).unwrap();
     let send = |status: u16, media_type: &str, body: &str| {
-        let answer = format!(
-            "HTTP/1.1 {status} Status\r\ncontent-type: {media_type}\r\nconnection: close\r\n\r\n{body}"
-        );
+        let answer =
+            format!("HTTP/1.1 {status} Status\r\ncontent-type: {media_type}\r\nconnection: close\r\n\r\n{body}");
         (&stream).write_all(answer.as_bytes()).unwrap();
     };
     match reply {
@@ -89,9 +87,5 @@ fn answer(listener: &TcpListener, reply: Reply) -> Asked {
         }
         Reply::Events(events) => send(200, "text/event-stream", &events),
     }
-    Asked {
-        what,
-        headers: lines,
-        body: String::from_utf8(body).unwrap(),
-    }
+    Asked { what, headers: lines, body: String::from_utf8(body).unwrap() }
 }
