@@ -104,7 +104,7 @@ fn invocations(line: &str) -> Vec<Vec<String>> {
             continue;
         };
         let command = &part[start..];
-        let end = [" > ", "   ", "  "].iter().filter_map(|it| command.find(it)).min();
+        let end = [" > ", " && ", "  "].iter().filter_map(|it| command.find(it)).min();
         let command = &command[..end.unwrap_or(command.len())];
         found.push(words(command));
     }
