@@ -106,7 +106,11 @@ fn invocations(line: &str) -> Vec<Vec<String>> {
         let command = &part[start..];
         let end = [" > ", " && ", "  "].iter().filter_map(|it| command.find(it)).min();
         let command = &command[..end.unwrap_or(command.len())];
-        found.push(words(command));
+        let mut command = words(command);
+        if part.trim_start().starts_with("xargs ") {
+            command.push("what-it-reads".to_owned());
+        }
+        found.push(command);
     }
     found
 }
