@@ -234,6 +234,7 @@ impl Service {
     /// Asks the executor to stop a job's object until it does.
     pub(super) async fn see_cancelled(self, id: JobId) {
         let mut backoff = FIRST_BACKOFF;
+        let mut listens = false;
         loop {
             let Ok(Some(job)) = self.0.ledger.job(&id) else {
                 return;
@@ -241,6 +242,9 @@ impl Service {
             let (Some(object), None) = (&job.status.object, job.status.ended) else {
                 return;
             };
+            if !std::mem::replace(&mut listens, true) {
+                self.listen_to_the_end(&id, object).await;
+            }
             match self.0.executor.cancel(object).await {
                 Ok(()) => return,
                 Err(error) => {

@@ -15,7 +15,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{Notify, Semaphore};
 use tokio::time::timeout;
 
-use super::{Service, ServiceError};
+use super::{LogStream, Service, ServiceError};
 use crate::executor::{ExecutorError, LogOptions};
 use crate::job::{Fact, Job, JobId, LogMark, LogTail, ObjectRef, TailBuffer};
 
@@ -52,6 +52,8 @@ struct Keeping {
     wake: Arc<Notify>,
     /// What was there to be read when all of it was read.
     kept: Option<LogMark>,
+    /// The log of the whole object, followed since before it was told to stop.
+    opened: Option<LogStream>,
 }
 
 /// What came of one attempt.
@@ -174,53 +176,91 @@ impl Service {
         let id = job.id();
         let keeper = &self.0.log_keeper;
         let mark = LogMark::of(job.status.seen.as_ref());
-        let ended = job.status.ended.map(|(_, at)| at);
-        if ended.is_some() && !mark.is_writing() && keeper.has_kept(id, &mark) {
+        if job.status.ended.is_some() && !mark.is_writing() && keeper.has_kept(id, &mark) {
             // It was read when the last container had ended, and nothing came after that.
             self.0.ledger.learn(id, log_kept())?.1.await?;
             return Ok(Kept::Final);
         }
-        let all = LogOptions::default();
+        // What is about to go is followed from before the whole is read, which may take longer than it stays.
+        let wanted = to_be_followed(job, &mark);
+        let early = keeper.followers.try_acquire();
+        let followed = match &early {
+            Ok(_) => self.open_all(id, object, &wanted).await?,
+            Err(_) => Vec::new(),
+        };
         let place = if again { &keeper.retries } else { &keeper.readers };
         let Ok(place) = place.acquire().await else {
             return Err(ServiceError::ShuttingDown);
         };
-        let read = self.read_log(object, all).await?;
+        let read = self.read_log(object).await?;
         drop(place);
-        let lives_on = ended.is_some_and(|at| mark.is_writing() && !is_long_ago(at));
-        let is_all = ended.is_some() && !lives_on;
+        let is_all = job.status.ended.is_some() && wanted.is_empty();
         self.put_log(id, read, is_all).await?;
         if is_all {
             return Ok(Kept::Final);
         }
-        if lives_on {
-            let all = LogOptions { follow: true, ..LogOptions::default() };
-            let (read, was_all) = self.follow_log(object, all).await?;
-            self.put_log(id, read, was_all).await?;
-            return Ok(if was_all { Kept::Final } else { Kept::More });
+        if wanted.is_empty() {
+            if !mark.is_writing() {
+                keeper.note_kept(id, mark);
+            }
+            return Ok(Kept::SoFar);
         }
-        if !mark.leaving().is_empty() {
-            return self.keep_leaving(id, object, mark.leaving()).await;
-        }
-        if !mark.is_writing() {
-            keeper.note_kept(id, mark);
-        }
-        Ok(Kept::SoFar)
+        let (_place, followed) = match early {
+            Ok(place) => (Ok(place), followed),
+            Err(_) => (keeper.followers.acquire().await, self.open_all(id, object, &wanted).await?),
+        };
+        let all_ended = self.put_followed(id, followed).await?;
+        let ended = job.status.ended.is_some();
+        Ok(if !all_ended {
+            Kept::More
+        } else if ended {
+            // Once more, to see that nothing is missing; it writes no more now, and this was its last word.
+            self.put_log(id, LogTail::default(), true).await?;
+            Kept::Final
+        } else {
+            Kept::SoFar
+        })
     }
 
-    /// Follows pods that were told to stop until they have.
-    async fn keep_leaving(&self, id: &JobId, object: &ObjectRef, pods: &[String]) -> Result<Kept, ServiceError> {
-        let follow = pods.iter().map(|pod| {
-            let of_pod = LogOptions { follow: true, pod: Some(pod.clone()), ..LogOptions::default() };
-            self.follow_log(object, of_pod)
-        });
+    /// Opens a job's log before it is told to stop, so that its last words are heard.
+    pub(super) async fn listen_to_the_end(&self, id: &JobId, object: &ObjectRef) {
+        let whole = LogOptions { follow: true, ..LogOptions::default() };
+        if let Ok(lines) = self.0.executor.logs(object, whole).await {
+            self.0.log_keeper.jobs().entry(id.clone()).or_default().opened = Some(lines);
+        }
+        self.see_to_log(id);
+    }
+
+    async fn open_all(
+        &self,
+        id: &JobId,
+        object: &ObjectRef,
+        wanted: &[LogOptions],
+    ) -> Result<Vec<LogStream>, ExecutorError> {
+        let opened = self.0.log_keeper.jobs().get_mut(id).and_then(|keeping| keeping.opened.take());
+        let mut streams: Vec<_> = opened.into_iter().collect();
+        if !streams.is_empty() && wanted.iter().all(|options| options.pod.is_none()) {
+            return Ok(streams);
+        }
+        for options in wanted {
+            match self.0.executor.logs(object, options.clone()).await {
+                Ok(lines) => streams.push(lines),
+                Err(ExecutorError::NotFound(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(streams)
+    }
+
+    /// Puts on record what is followed: when it has ended, or after a while. Says whether all of it has ended.
+    async fn put_followed(&self, id: &JobId, streams: Vec<LogStream>) -> Result<bool, ServiceError> {
         let mut all_ended = true;
-        for followed in join_all(follow).await {
+        for followed in join_all(streams.into_iter().map(followed)).await {
             let (read, ended) = followed?;
             all_ended &= ended;
             self.put_log(id, read, false).await?;
         }
-        Ok(if all_ended { Kept::SoFar } else { Kept::More })
+        Ok(all_ended)
     }
 
     /// Merges what was read with what is on record.
@@ -234,9 +274,9 @@ impl Service {
         Ok(())
     }
 
-    async fn read_log(&self, object: &ObjectRef, options: LogOptions) -> Result<LogTail, ExecutorError> {
+    async fn read_log(&self, object: &ObjectRef) -> Result<LogTail, ExecutorError> {
         let mut tail = TailBuffer::default();
-        match self.0.executor.logs(object, options).await {
+        match self.0.executor.logs(object, LogOptions::default()).await {
             Ok(mut lines) => {
                 while let Some(line) = lines.next().await {
                     tail.push(line?);
@@ -247,29 +287,32 @@ impl Service {
         }
         Ok(tail.into_tail())
     }
+}
 
-    /// Follows a log to its end, or until some of it should go on record; says which.
-    async fn follow_log(&self, object: &ObjectRef, options: LogOptions) -> Result<(LogTail, bool), ExecutorError> {
-        let mut tail = TailBuffer::default();
-        let Ok(_place) = self.0.log_keeper.followers.acquire().await else {
-            return Ok((tail.into_tail(), false));
-        };
-        let mut lines = match self.0.executor.logs(object, options).await {
-            Ok(lines) => lines,
-            Err(ExecutorError::NotFound(_)) => return Ok((tail.into_tail(), true)),
-            Err(error) => return Err(error),
-        };
-        let following = async {
-            while let Some(line) = lines.next().await {
-                tail.push(line?);
-            }
-            Ok(())
-        };
-        let ended = match timeout(FOLLOWED_AT_ONCE, following).await {
-            Ok(ended) => ended.map(|()| true),
-            Err(_) => Ok(false),
-        };
-        ended.map(|ended| (tail.into_tail(), ended))
+/// Follows a log to its end, or until some of it should go on record; says which.
+async fn followed(mut lines: LogStream) -> Result<(LogTail, bool), ExecutorError> {
+    let mut tail = TailBuffer::default();
+    let following = async {
+        while let Some(line) = lines.next().await {
+            tail.push(line?);
+        }
+        Ok(())
+    };
+    let ended = match timeout(FOLLOWED_AT_ONCE, following).await {
+        Ok(ended) => ended.map(|()| true),
+        Err(_) => Ok(false),
+    };
+    ended.map(|ended| (tail.into_tail(), ended))
+}
+
+/// What may write something yet before it goes, and what it writes with it.
+fn to_be_followed(job: &Job, mark: &LogMark) -> Vec<LogOptions> {
+    let whole = LogOptions { follow: true, ..LogOptions::default() };
+    match job.status.ended {
+        Some((_, at)) if mark.is_writing() && !is_long_ago(at) => vec![whole],
+        None if mark.is_writing() && job.status.cancellation.is_some() => vec![whole],
+        Some(_) => Vec::new(),
+        None => mark.leaving().iter().map(|pod| LogOptions { pod: Some(pod.clone()), ..whole.clone() }).collect(),
     }
 }
 

@@ -376,6 +376,22 @@ async fn a_pod_that_is_told_to_stop_is_followed_to_its_last_line() {
 }
 
 #[tokio::test]
+async fn what_a_cancelled_job_writes_last_is_on_record() {
+    let fixture = Fixture::new([]);
+    let service = fixture.start().await;
+    service.launch(request("k1")).await.unwrap();
+    fixture.executor.write(&id("k1"), &["works"]);
+    fixture.executor.show(&id("k1"), running(), None);
+    until_phase(&service, "k1", Phase::Running).await;
+    service.cancel(&id("k1"), None).await.unwrap();
+    until_phase(&service, "k1", Phase::Cancelled).await;
+    fixture.executor.write(&id("k1"), &["cleans up"]);
+    fixture.executor.end_log(&id("k1"));
+    until(&service, "k1", |job| job.status.log_kept).await;
+    assert_eq!(log_of(&service, "k1").await, ["works", "cleans up"]);
+}
+
+#[tokio::test]
 async fn neither_secret_nor_callback_token_stays_on_record() {
     let fixture = Fixture::new([]);
     let service = fixture.start().await;
