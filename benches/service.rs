@@ -5,24 +5,23 @@
 //! the processors is part of every figure. `JOBWRIGHT_BENCH_JOBS` (a million) and `JOBWRIGHT_BENCH_SECONDS` (3, for each
 //! row) make it shorter.
 
-use std::env;
-use std::fs;
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use jobwright::service::secrets::Secrets;
 use jobwright::store::{Options, Store, fill};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 
 #[path = "support/records.rs"]
 mod records;
+#[path = "support/server.rs"]
+mod server;
 
-type Failure = Box<dyn std::error::Error + Send + Sync>;
+use server::{Failure, Server, asked, get, post};
+
+const TEMPLATES: &[(&str, &str)] = &[("parked", PARKED)];
 
 /// A job that exists and never runs, so that nothing but the service is measured.
 const PARKED: &str = r#"---
@@ -49,113 +48,6 @@ fn main() -> Result<(), Failure> {
     let span = Duration::from_secs(asked("JOBWRIGHT_BENCH_SECONDS", 3));
     runtime.block_on(reports(place.path(), span))?;
     runtime.block_on(lists(place.path(), span))
-}
-
-fn asked(name: &str, default: u64) -> u64 {
-    env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
-}
-
-/// The program, serving from a folder.
-struct Server {
-    child: Child,
-    address: String,
-    started_in: Duration,
-}
-
-impl Server {
-    async fn start(folder: &Path) -> Result<Self, Failure> {
-        let templates = folder.join("job-templates");
-        fs::create_dir_all(&templates)?;
-        fs::write(templates.join("parked.yaml"), PARKED)?;
-        let begun = Instant::now();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_jobwright"))
-            .args(["serve", "--listen", "127.0.0.1:0", "--data"])
-            .arg(folder.join("data"))
-            .arg("--templates")
-            .arg(templates)
-            .env("RUST_LOG", "warn")
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().ok_or("no output")?).read_line(&mut line)?;
-        let address = line.trim().rsplit('/').next().unwrap_or_default().to_owned();
-        let mut server = Self { child, address, started_in: Duration::ZERO };
-        let mut connection = server.connect().await?;
-        while connection.send(&get("/readyz")).await?.status != 200 {
-            tokio::task::yield_now().await;
-        }
-        server.started_in = begun.elapsed();
-        Ok(server)
-    }
-
-    async fn connect(&self) -> Result<Connection, Failure> {
-        let stream = TcpStream::connect(&self.address).await?;
-        stream.set_nodelay(true)?;
-        Ok(Connection { stream, buffer: Vec::new() })
-    }
-
-    /// The memory of the program, in MiB.
-    fn resident(&self) -> io::Result<u64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
-        Ok(kib.unwrap_or(0) >> 10)
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // It is measured no more; what it leaves is in a temporary folder.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-struct Answer {
-    status: u16,
-    body: Vec<u8>,
-}
-
-/// One connection that is kept open, with no more of HTTP than the load needs.
-struct Connection {
-    stream: TcpStream,
-    buffer: Vec<u8>,
-}
-
-impl Connection {
-    async fn send(&mut self, request: &[u8]) -> Result<Answer, Failure> {
-        self.stream.write_all(request).await?;
-        self.buffer.clear();
-        loop {
-            if self.stream.read_buf(&mut self.buffer).await? == 0 {
-                return Err("the connection was closed".into());
-            }
-            let Some(head) = self.buffer.windows(4).position(|it| it == b"\r\n\r\n") else {
-                continue;
-            };
-            let text = std::str::from_utf8(&self.buffer[..head])?;
-            let status = text.get(9..12).ok_or("no status")?.parse()?;
-            let length = text.lines().find_map(|line| {
-                let (name, value) = line.split_once(':')?;
-                name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>().ok())?
-            });
-            let length = length.ok_or("no length")?;
-            while self.buffer.len() < head + 4 + length {
-                self.stream.read_buf(&mut self.buffer).await?;
-            }
-            return Ok(Answer { status, body: self.buffer.split_off(head + 4) });
-        }
-    }
-}
-
-fn get(path: &str) -> Vec<u8> {
-    format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n").into_bytes()
-}
-
-fn post(path: &str, kind: &str, body: &str) -> Vec<u8> {
-    let length = body.len();
-    format!("POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: {kind}\r\ncontent-length: {length}\r\n\r\n{body}")
-        .into_bytes()
 }
 
 /// Sends requests over some connections until the time is up; the n-th request is made from n.
@@ -241,7 +133,7 @@ async fn reports(place: &Path, span: Duration) -> Result<(), Failure> {
             let store = Store::open(&folder.join("data"), Options::default())?;
             Secrets::new(store.key(), store.installation().clone())
         };
-        let server = Server::start(&folder).await?;
+        let server = Server::start(&folder, TEMPLATES, &[]).await?;
         heading(&format!("with {jobs} jobs"))?;
         let launch = move |number: u64| {
             let body = format!(r#"{{"template":"parked","id":"job-{number}","parameters":{{}}}}"#);
@@ -271,7 +163,7 @@ async fn reports(place: &Path, span: Duration) -> Result<(), Failure> {
 async fn lists(place: &Path, span: Duration) -> Result<(), Failure> {
     let jobs = asked("JOBWRIGHT_BENCH_JOBS", 1_000_000);
     let folder = place.join("lists");
-    let empty = Server::start(&place.join("empty")).await?;
+    let empty = Server::start(&place.join("empty"), TEMPLATES, &[]).await?;
     writeln!(
         io::stdout().lock(),
         "\nno jobs: ready in {:.0} ms, {} MiB",
@@ -282,7 +174,7 @@ async fn lists(place: &Path, span: Duration) -> Result<(), Failure> {
     // One in ten thousand of these records is of a job that has not ended: the first start finds all of those gone.
     fill(&folder.join("data"), (0..jobs).map(records::ended))?;
     for start in ["first", "second"] {
-        let server = Server::start(&folder).await?;
+        let server = Server::start(&folder, TEMPLATES, &[]).await?;
         writeln!(
             io::stdout().lock(),
             "{jobs} jobs, {start} start: ready in {:.0} ms, {} MiB",
