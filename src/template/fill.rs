@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::compile::Site;
 use super::expand::{Expanded, GUARD, HoleRef, TOKEN, Token};
+use super::expansion::Spot;
 use super::expr::{Data, text_of};
 use super::limits::Limit;
 use super::problem::{Code, Problem};
@@ -70,7 +71,7 @@ impl Shape {
     /// Puts the values in.
     pub(crate) fn fill(&self, sites: &[Site], data: &Data<'_>) -> Result<Value, Problem> {
         let filler = Filler { shape: self, sites, data, size: Cell::new(0) };
-        Ok(filler.node(&self.node)?.unwrap_or_default())
+        Ok(filler.node(&self.node, Spot::Job)?.unwrap_or_default())
     }
 }
 
@@ -176,28 +177,28 @@ struct Filler<'a> {
 
 impl Filler<'_> {
     /// The node with its values; none where a plain hole has no value, which leaves it out.
-    fn node(&self, node: &Node) -> Result<Option<Value>, Problem> {
+    fn node(&self, node: &Node, spot: Spot) -> Result<Option<Value>, Problem> {
         Ok(match node {
             Node::Whole(value) => Some(value.clone()),
             Node::Hole(hole) => match self.value(*hole)? {
                 Some(value) => {
                     self.count(weight(&value), *hole)?;
-                    Some(value.into_owned())
+                    Some(spot.value(value.into_owned()))
                 }
                 None => None,
             },
-            Node::Text(parts) => Some(Value::String(self.text(parts)?)),
+            Node::Text(parts) => Some(Value::String(self.text(parts, spot)?)),
             Node::List(nodes) => {
                 let mut items = Vec::with_capacity(nodes.len());
                 for node in nodes {
-                    items.extend(self.node(node)?);
+                    items.extend(self.node(node, spot.item())?);
                 }
                 Some(Value::Array(items))
             }
             Node::Map(nodes) => {
                 let mut map = Map::new();
                 for (key, node) in nodes {
-                    if let Some(value) = self.node(node)? {
+                    if let Some(value) = self.node(node, spot.field(key))? {
                         map.insert(key.clone(), value);
                     }
                 }
@@ -206,10 +207,12 @@ impl Filler<'_> {
         })
     }
 
-    fn text(&self, parts: &[Part]) -> Result<String, Problem> {
+    fn text(&self, parts: &[Part], spot: Spot) -> Result<String, Problem> {
         let mut out = String::new();
-        for part in parts {
+        for (index, part) in parts.iter().enumerate() {
             match part {
+                // Every literal but the last one has a hole after it.
+                Part::Literal(text) if index + 1 < parts.len() => out.push_str(&spot.before_value(text)),
                 Part::Literal(text) => out.push_str(text),
                 Part::Hole(hole) => {
                     let Some(value) = self.value(*hole)? else {
@@ -226,7 +229,7 @@ impl Filler<'_> {
                     };
                     let text = text_of(&value);
                     self.count(text.len(), *hole)?;
-                    out.push_str(&text);
+                    out.push_str(&spot.text(&text));
                 }
             }
         }

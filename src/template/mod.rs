@@ -17,6 +17,7 @@ mod compile;
 mod digest;
 mod embedded;
 mod expand;
+mod expansion;
 mod expr;
 mod fill;
 mod frontmatter;

@@ -1,81 +1,15 @@
 //! The corpus of `tests/corpus`, whose answers are the API server's own, and hostile input.
 
 use proptest::prelude::*;
-use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Finding, Quantity, validate};
+use super::{Quantity, validate};
+use crate::template::manifest::decode;
 
-/// A manifest as a change to `base.json`, and the API server's answer to it.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Case {
-    name: String,
-    /// Values by JSON pointer, set after `remove`; a last step of `-` appends to a list.
-    #[serde(default)]
-    set: serde_json::Map<String, Value>,
-    #[serde(default)]
-    remove: Vec<String>,
-    /// What the server said of single fields (422).
-    #[serde(default)]
-    causes: Vec<Cause>,
-    /// What the server said when it could not even decode the manifest (400), without a field.
-    decode: Option<String>,
-}
+#[path = "../../../tests/corpus/mod.rs"]
+mod corpus;
 
-/// One of the server's reasons. Where it shows a value in a form of its own, or one that it made up,
-/// `message` and `detail` are what stands before and after.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Cause {
-    field: String,
-    message: String,
-    detail: Option<String>,
-}
-
-impl Cause {
-    fn is(&self, finding: &Finding) -> bool {
-        let message = &finding.message;
-        let same = match &self.detail {
-            Some(detail) => message.starts_with(&self.message) && message.ends_with(detail.as_str()),
-            None if self.message == "Invalid value" => message.starts_with("Invalid value"),
-            None => *message == self.message,
-        };
-        finding.path == self.field && same
-    }
-}
-
-fn base() -> Value {
-    serde_json::from_str(include_str!("../../../tests/corpus/base.json")).unwrap()
-}
-
-fn refused() -> Vec<Case> {
-    serde_json::from_str(include_str!("../../../tests/corpus/refused.json")).unwrap()
-}
-
-fn accepted() -> Vec<Case> {
-    serde_json::from_str(include_str!("../../../tests/corpus/accepted.json")).unwrap()
-}
-
-impl Case {
-    fn manifest(&self) -> Value {
-        let mut manifest = base();
-        for pointer in &self.remove {
-            let (parent, last) = pointer.rsplit_once('/').unwrap();
-            manifest.pointer_mut(parent).unwrap().as_object_mut().unwrap().remove(last).unwrap();
-        }
-        for (pointer, value) in &self.set {
-            let (parent, last) = pointer.rsplit_once('/').unwrap();
-            match manifest.pointer_mut(parent).unwrap() {
-                Value::Array(list) if last == "-" => list.push(value.clone()),
-                Value::Array(list) => list[last.parse::<usize>().unwrap()] = value.clone(),
-                Value::Object(map) => drop(map.insert(last.to_owned(), value.clone())),
-                other => panic!("{}: {pointer} leads to {other}", self.name),
-            }
-        }
-        manifest
-    }
-}
+use corpus::{accepted, base, refused, undecoded, without_indexes};
 
 #[test]
 fn what_the_api_server_refuses_is_refused_at_the_same_fields_in_the_same_words() {
@@ -92,12 +26,12 @@ fn what_the_api_server_refuses_is_refused_at_the_same_fields_in_the_same_words()
             continue;
         }
         for cause in &case.causes {
-            if !findings.iter().any(|f| cause.is(f)) {
+            if !findings.iter().any(|f| cause.is(&f.path, &f.message)) {
                 wrong.push(format!("{}: no {cause:?} among {findings:?}", case.name));
             }
         }
         for finding in &findings {
-            if !case.causes.iter().any(|c| c.is(finding)) {
+            if !case.causes.iter().any(|c| c.is(&finding.path, &finding.message)) {
                 wrong.push(format!("{}: {finding} is not what the server says", case.name));
             }
         }
@@ -109,15 +43,59 @@ fn what_the_api_server_refuses_is_refused_at_the_same_fields_in_the_same_words()
 fn what_the_api_server_accepts_is_accepted() {
     let wrong: Vec<String> = accepted()
         .iter()
-        .flat_map(|case| validate(&case.manifest()).into_iter().map(|f| format!("{}: {f}", case.name)))
+        .flat_map(|case| {
+            let manifest = case.manifest();
+            let undecoded = decode(&manifest).err().unwrap_or_default().into_iter().map(|it| it.to_string());
+            let invalid = validate(&manifest).into_iter().map(|it| it.to_string());
+            undecoded.chain(invalid).map(|it| format!("{}: {it}", case.name)).collect::<Vec<_>>()
+        })
         .collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]
+fn what_the_api_server_cannot_decode_is_refused_at_the_same_field() {
+    let mut wrong = Vec::new();
+    for case in undecoded() {
+        let Err(problems) = decode(&case.manifest()) else {
+            // Quantities and times are texts to a decoder, and the server names no field either.
+            if !case.undecoded().is_empty() || validate(&case.manifest()).is_empty() {
+                wrong.push(format!("{}: decoded", case.name));
+            }
+            continue;
+        };
+        let paths: Vec<String> = problems.iter().filter_map(|it| it.path.as_deref()).map(without_indexes).collect();
+        for field in case.undecoded() {
+            let field = without_indexes(&field);
+            let below = |path: &String| {
+                path.strip_prefix(&field).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+            };
+            if case.differs.is_none() && !paths.iter().any(below) {
+                wrong.push(format!("{}: not at {field}: {problems:?}", case.name));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} differences:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn every_difference_in_words_that_the_corpus_knows_is_documented() {
+    let page = include_str!("../../../docs/validation.md");
+    let table = page.split("## Where the words differ").nth(1).unwrap().split("\n## ").next().unwrap();
+    for case in refused().into_iter().chain(undecoded()) {
+        let lets_words_differ = case.decode.is_some_and(|it| it.contains("quantities"))
+            || case.causes.iter().any(|cause| cause.detail.is_some());
+        assert!(case.differs.is_some() || !lets_words_differ, "{} names no row of the table", case.name);
+        if let Some(row) = case.differs {
+            assert!(table.contains(&format!("\n| {row} |")), "{}: there is no row {row:?}", case.name);
+        }
+    }
+}
+
+#[test]
 fn every_case_of_the_corpus_has_a_name_of_its_own() {
     let mut seen = std::collections::BTreeSet::new();
-    for case in refused().into_iter().chain(accepted()) {
+    for case in refused().into_iter().chain(accepted()).chain(undecoded()) {
         assert!(seen.insert(case.name.clone()), "{} is there twice", case.name);
     }
 }
