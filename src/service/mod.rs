@@ -39,8 +39,8 @@ pub use error::{Difference, ServiceError};
 pub use logs::LogStream;
 pub use requests::{LaunchRequest, Launched, RenderRequest, Rerun};
 
-use crate::executor::SharedExecutor;
-use crate::job::{Cancellation, Fact, JobId, JobView, Report};
+use crate::executor::{ExecutorError, SharedExecutor};
+use crate::job::{Cancellation, Fact, JobId, JobView, ObjectRef, Report};
 use crate::store::{Store, StoreError};
 use crate::template::{Catalog, LiveCatalog};
 use ledger::Ledger;
@@ -241,9 +241,22 @@ impl Service {
         };
         if let Some(object) = job.status.object.as_ref().filter(|_| !job.status.object_deleted) {
             self.0.executor.delete(object).await?;
+            self.see_gone(object).await?;
         }
         self.0.ledger.remove(id)?.await?;
         Ok(())
+    }
+
+    /// Sees to it that an object is gone. A record must not go before it: under the same ID a new one could be made,
+    /// which would take the old object for its own.
+    async fn see_gone(&self, object: &ObjectRef) -> Result<(), ServiceError> {
+        match self.0.executor.find(&object.name).await? {
+            Some(found) if found.evidence.object().uid == object.uid => {
+                let message = format!("the object {} is still being deleted; try again when it is gone", object.name);
+                Err(ExecutorError::NotReady(message).into())
+            }
+            _ => Ok(()),
+        }
     }
 
     /// One job as it is on record now.

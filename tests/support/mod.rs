@@ -185,6 +185,14 @@ impl Setup {
 
     /// Starts the service and waits until it is ready.
     pub fn start(self) -> TestApp {
+        let app = self.start_unready();
+        let ready = app.until(|| Some(app.get("/readyz")).filter(|answer| answer.status == 200));
+        assert_eq!(ready.json()["ready"], true);
+        app
+    }
+
+    /// Starts the service and waits until it answers, ready or not.
+    pub fn start_unready(self) -> TestApp {
         let mut child = self.command().spawn().unwrap();
         let stderr = child.stderr.take().unwrap();
         let words = thread::spawn(move || {
@@ -205,10 +213,7 @@ impl Setup {
             panic!("no address in {line:?}; it said: {}", words.join().unwrap());
         };
         let (url, agent, patience) = (url.to_owned(), agent(self.patience), self.patience);
-        let app = TestApp { url, child, agent, patience, token: None, setup: Some(self), words: Some(words) };
-        let ready = app.until(|| Some(app.get("/readyz")).filter(|answer| answer.status == 200));
-        assert_eq!(ready.json()["ready"], true);
-        app
+        TestApp { url, child, agent, patience, token: None, setup: Some(self), words: Some(words) }
     }
 
     /// Runs a service that is to fail at its start, and gives its exit code and its words.

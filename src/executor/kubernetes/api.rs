@@ -107,7 +107,8 @@ async fn answer(connection: &Connection, request: http::Request<Body>) -> Answer
     Answer::Failed(failure(head.status, &head.headers, &body))
 }
 
-fn failure(status: http::StatusCode, headers: &http::HeaderMap, body: &Bytes) -> Failure {
+/// A failure in the server's own words, or in those of whoever stands between.
+pub(super) fn failure(status: http::StatusCode, headers: &http::HeaderMap, body: &Bytes) -> Failure {
     // A proxy in between answers in its own words, which may be JSON too.
     let said = serde_json::from_slice::<Status>(body).ok();
     let said = said.filter(|said| !said.message.is_empty() && said.code == status.as_u16());
@@ -151,7 +152,9 @@ fn warning_text(value: &str) -> Option<String> {
 
 /// An error with all its causes, in one line.
 pub(super) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
+    let text = error.to_string();
+    // A word of the client's own that says nothing to anybody.
+    let mut text = text.strip_prefix("ServiceError: ").unwrap_or(&text).to_owned();
     let mut next = error.source();
     while let Some(cause) = next {
         let words = cause.to_string();

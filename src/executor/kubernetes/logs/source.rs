@@ -63,13 +63,13 @@ impl Source {
         let client = if follow { &self.streams } else { &self.calls };
         let unreachable = |error: kube::Error| ExecutorError::Unreachable(api::chain(&error));
         let response = client.send(request).await.map_err(unreachable)?;
-        let status = response.status();
-        if status.is_success() {
-            return Ok(Opened::Lines(Lines::new(response.into_body(), wanted)));
+        let (head, body) = response.into_parts();
+        if head.status.is_success() {
+            return Ok(Opened::Lines(Lines::new(body, wanted)));
         }
-        let body = response.into_body().collect().await.map_err(unreachable)?.to_bytes();
-        let said = String::from_utf8_lossy(&body).into_owned();
-        match status.as_u16() {
+        let body = body.collect().await.map_err(unreachable)?.to_bytes();
+        let said = api::failure(head.status, &head.headers, &body).message;
+        match head.status.as_u16() {
             404 => Ok(Opened::Gone),
             // The kubelet says in one way that a container waits, and in another that there was no run before.
             400 if said.contains("waiting to start") || said.contains("is not valid for pod") => Ok(Opened::NotYet),
@@ -115,6 +115,8 @@ pub(super) struct Lines {
     /// How much of the buffer holds no line end.
     searched: usize,
     ended: bool,
+    /// The time stamp of a line that was given before its end: what comes next is the rest of it.
+    open: Option<Timestamp>,
     pod: String,
     container: String,
 }
@@ -126,6 +128,7 @@ impl Lines {
             buffer: BytesMut::new(),
             searched: 0,
             ended: false,
+            open: None,
             pod: wanted.pod.clone(),
             container: wanted.container.clone(),
         }
@@ -134,9 +137,9 @@ impl Lines {
     /// The next line; none at the end of the answer. Cancelling the wait for it loses nothing.
     pub(super) async fn next(&mut self) -> Result<Option<LogLine>, ExecutorError> {
         loop {
-            while let Some(line) = self.take_line() {
+            while let Some((line, whole)) = self.take_line() {
                 // What bears no time stamp is no line of the log.
-                if let Some((at, text)) = resume::parse(&line) {
+                if let Some((at, text)) = self.read(&line, whole) {
                     let (pod, container) = (self.pod.clone(), self.container.clone());
                     return Ok(Some(LogLine { at, pod, container, text }));
                 }
@@ -152,22 +155,34 @@ impl Lines {
         }
     }
 
-    fn take_line(&mut self) -> Option<BytesMut> {
+    /// What a line, or the next piece of one, says. Nothing where it is no line of the log.
+    fn read(&mut self, line: &[u8], whole: bool) -> Option<(Timestamp, String)> {
+        let read = match self.open {
+            Some(at) => Some((at, String::from_utf8_lossy(line).into_owned())),
+            None => resume::parse(line),
+        };
+        self.open = read.as_ref().map(|(at, _)| *at).filter(|_| !whole);
+        read
+    }
+
+    /// Takes a line, or the next piece of one that is too long to be held, always of the same length so that it comes
+    /// in the same pieces again. Whether it ends there is told beside it.
+    fn take_line(&mut self) -> Option<(BytesMut, bool)> {
         let end = self.buffer[self.searched..].iter().position(|&byte| byte == b'\n').map(|at| self.searched + at);
-        let length = match end {
-            Some(end) => end,
-            None if self.buffer.len() >= LONGEST_LINE => LONGEST_LINE,
-            None if self.ended && !self.buffer.is_empty() => self.buffer.len(),
-            None => {
+        let (length, whole) = match end {
+            Some(end) if end <= LONGEST_LINE => (end, true),
+            _ if self.buffer.len() > LONGEST_LINE => (LONGEST_LINE, false),
+            _ if self.ended && !self.buffer.is_empty() => (self.buffer.len(), true),
+            _ => {
                 self.searched = self.buffer.len();
                 return None;
             }
         };
         self.searched = 0;
         let line = self.buffer.split_to(length);
-        if end.is_some() {
+        if end == Some(length) {
             self.buffer.advance(1);
         }
-        Some(line)
+        Some((line, whole))
     }
 }

@@ -1,0 +1,17 @@
+//! The Kubernetes executor and the service over it, against an API server that fails as it is told to.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on ends with a panic")]
+
+#[path = "../support/api_server/mod.rs"]
+mod api_server;
+#[path = "../support/mod.rs"]
+mod support;
+
+mod dry_run;
+mod ends;
+mod house;
+mod launch;
+mod logs;
+mod preflight;
+mod serve;
+mod watch;

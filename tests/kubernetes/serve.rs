@@ -1,0 +1,209 @@
+//! The whole program over the server: what it launches, records and says.
+
+use serde_json::{Value, json};
+
+use crate::api_server::{ApiServer, Fault, Kind};
+use crate::house::{exited, running};
+use crate::support::{Setup, TestApp};
+
+/// A template with nothing to it.
+const HELLO: &str = r#"---
+title: Hello
+examples: {one: {}}
+---
+apiVersion: batch/v1
+kind: Job
+metadata: {name: hello}
+spec:
+  backoffLimit: 0
+  template:
+    spec:
+      restartPolicy: Never
+      containers:
+        - name: main
+          image: "localhost/hello:1"
+          resources: {limits: {cpu: 100m, memory: 32Mi}}
+"#;
+
+fn setup(server: &ApiServer) -> Setup {
+    let setup = Setup::new().with(&["--executor", "kubernetes"]).template("hello", HELLO);
+    let kubeconfig = server.kubeconfig(setup.path());
+    setup.env("KUBECONFIG", kubeconfig)
+}
+
+fn launch(app: &TestApp, id: &str) -> Value {
+    let answer = app.post("/api/v1/jobs", &json!({"template": "hello", "id": id}));
+    assert!(matches!(answer.status, 200 | 201), "{answer:?}");
+    answer.json()
+}
+
+fn object_name(job: &Value) -> String {
+    job["object"]["name"].as_str().unwrap().to_owned()
+}
+
+fn ended(job: &Value) -> bool {
+    !job["ended"].is_null()
+}
+
+fn problem(app: &TestApp) -> String {
+    app.get("/readyz").json()["executor"]["problem"].as_str().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn a_job_is_launched_followed_and_on_record_with_its_log() {
+    let server = ApiServer::start();
+    let app = setup(&server).start();
+    let job = launch(&app, "k1");
+    let name = object_name(&job);
+    assert_eq!(job["object"]["namespace"], "jobs");
+    server.add_pod(&name, "p1", running());
+    app.wait_for_phase("k1", "Running");
+    server.log("p1", "main", "2026-01-31T09:00:01Z", "hello");
+    server.end_log("p1", "main");
+    server.set_pod("p1", exited(0));
+    server.conclude(&name, "Complete", "");
+    app.wait_for_phase("k1", "Succeeded");
+    app.until(|| Some(app.get("/api/v1/jobs/k1/logs")).filter(|answer| answer.body.contains("hello")));
+    assert_eq!(server.created(), [name]);
+}
+
+#[test]
+fn a_launch_whose_answers_are_lost_comes_to_one_object() {
+    let server = ApiServer::start();
+    let app = setup(&server).start();
+    server.script("POST /jobs?", Fault::CutAfterwards);
+    server.script_times(3, "POST /jobs?", Fault::Later(503, 0));
+    server.script("GET /jobs/hello-", Fault::Cut);
+    launch(&app, "k1");
+    let job = app.wait("k1", |job| !job["object"].is_null());
+    assert_eq!(server.created(), [object_name(&job)]);
+    let there = server.wait_for_job(&object_name(&job));
+    assert_eq!(there["metadata"]["uid"], job["object"]["uid"]);
+}
+
+#[test]
+fn a_service_that_is_killed_between_request_and_answer_finds_its_object_again() {
+    let server = ApiServer::start();
+    let app = setup(&server).start();
+    server.script_times(100, "GET /jobs? watch=true", Fault::Cut);
+    server.script_times(100, "GET /jobs?", Fault::Hang);
+    server.script("POST /jobs?", Fault::HangAfterwards);
+    let (url, body) = (format!("{}/api/v1/jobs", app.url), json!({"template": "hello", "id": "k1"}));
+    // The service is killed before it could answer.
+    let asking = std::thread::spawn(move || {
+        ureq::post(&url).header("content-type", "application/json").send(body.to_string()).is_ok()
+    });
+    server.wait_for(1, "POST /jobs?");
+    let name = server.created().remove(0);
+    let ended_service = app.kill();
+    asking.join().unwrap();
+    server.heal();
+    let app = ended_service.setup.start();
+    let job = app.wait("k1", |job| !job["object"].is_null());
+    assert_eq!(object_name(&job), name);
+    assert_eq!(server.created(), [name], "and makes no second one");
+}
+
+#[test]
+fn refusals_are_on_record_in_the_servers_words() {
+    let server = ApiServer::start();
+    let app = setup(&server).start();
+    let quota = r#"jobs.batch "x" is forbidden: exceeded quota: none, requested: count/jobs.batch=1"#;
+    server.script("POST /jobs?", Fault::Refuse(403, "Forbidden", quota));
+    let job = launch(&app, "k1");
+    assert_eq!(
+        (&job["phase"], &job["reason"], &job["message"]),
+        (&json!("Rejected"), &json!("QuotaExceeded"), &json!(quota))
+    );
+    server.script("POST /jobs?", Fault::Warn(vec!["would violate PodSecurity"]));
+    launch(&app, "k2");
+    let events = app.get("/api/v1/jobs/k2/events").body;
+    assert!(events.contains("would violate PodSecurity"), "{events}");
+}
+
+#[test]
+fn a_record_stays_until_its_object_is_gone_so_that_its_id_means_one_object() {
+    let server = ApiServer::start();
+    let app = setup(&server).start();
+    let job = launch(&app, "k1");
+    let name = object_name(&job);
+    // Somebody deletes the object, which has to wait for its pods; then it completes.
+    server.change(
+        Kind::Job,
+        &name,
+        json!({"metadata": {"deletionTimestamp": "2026-01-31T09:00:07Z", "finalizers": ["foregroundDeletion"]}}),
+    );
+    server.conclude(&name, "Complete", "");
+    app.wait_for_phase("k1", "Succeeded");
+    server.script("DELETE", Fault::Refuse(404, "NotFound", "as scripted"));
+    let kept = app.request("DELETE", "/api/v1/jobs/k1").send();
+    assert_eq!(kept.status, 503, "{kept:?}");
+    let words = format!("the object {name} is still being deleted; try again when it is gone");
+    assert!(kept.detail().contains(&words), "{kept:?}");
+    server.remove(Kind::Job, &name);
+    assert_eq!(app.request("DELETE", "/api/v1/jobs/k1").send().status, 204);
+    let again = launch(&app, "k1");
+    assert_ne!(again["object"]["uid"], job["object"]["uid"]);
+    assert_eq!(again["phase"], "Waiting");
+}
+
+#[test]
+fn cancelling_stops_the_pods_and_is_confirmed_by_their_end() {
+    let server = ApiServer::start();
+    let app = setup(&server).start();
+    let name = object_name(&launch(&app, "k1"));
+    server.add_pod(&name, "p1", running());
+    app.wait_for_phase("k1", "Running");
+    assert!(app.request("POST", "/api/v1/jobs/k1/cancel").send().status < 300);
+    server.wait_for(1, "DELETE");
+    server.set_pod("p1", exited(143));
+    server.conclude(&name, "Failed", "BackoffLimitExceeded");
+    server.collect(&name);
+    let job = app.wait("k1", ended);
+    assert_eq!((&job["phase"], &job["reason"]), (&json!("Cancelled"), &json!("Cancelled")));
+}
+
+#[test]
+fn what_was_deleted_while_the_server_was_away_is_lost() {
+    let mut server = ApiServer::start();
+    let app = setup(&server).start();
+    let name = object_name(&launch(&app, "k1"));
+    app.wait_for_phase("k1", "Waiting");
+    server.go_away();
+    server.remove(Kind::Job, &name);
+    server.come_back();
+    let job = app.wait("k1", ended);
+    assert_eq!((&job["phase"], &job["reason"]), (&json!("Lost"), &json!("ObjectGone")));
+}
+
+#[test]
+fn records_can_be_read_while_the_server_is_away_and_launches_follow_when_it_is_back() {
+    let mut server = ApiServer::start();
+    let app = setup(&server).start();
+    launch(&app, "k1");
+    let setup = app.stop().setup;
+    server.go_away();
+    let app = setup.start_unready();
+    assert_eq!(app.get("/api/v1/jobs/k1").json()["id"], "k1");
+    assert_eq!(app.get("/healthz").status, 200);
+    let answer = app.get("/readyz");
+    assert_eq!(answer.status, 503);
+    let said = problem(&app);
+    assert!(said.starts_with("the API server cannot be reached: "), "{said}");
+    assert_eq!(app.post("/api/v1/jobs", &json!({"template": "hello", "id": "k2"})).status, 201, "it is on record");
+    server.come_back();
+    app.until(|| Some(app.get("/readyz")).filter(|answer| answer.status == 200));
+    app.wait("k2", |job| !job["object"].is_null());
+    assert_eq!(server.created().len(), 2);
+}
+
+#[test]
+fn readiness_names_what_is_missing() {
+    let server = ApiServer::start();
+    server.deny("create jobs");
+    let app = setup(&server).start_unready();
+    let missing = "may not create jobs in namespace jobs, which is needed to launch, watch and end jobs";
+    app.until(|| Some(problem(&app)).filter(|said| said == missing));
+    let words = app.stop().words;
+    assert!(words.contains(&format!("jobs cannot be launched: {missing}")), "{words}");
+}
