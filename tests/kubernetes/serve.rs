@@ -77,7 +77,7 @@ fn a_launch_whose_answers_are_lost_comes_to_one_object() {
     launch(&app, "k1");
     let job = app.wait("k1", |job| !job["object"].is_null());
     assert_eq!(server.created(), [object_name(&job)]);
-    let there = server.wait_for_job(&object_name(&job));
+    let there = server.get(Kind::Job, &object_name(&job)).unwrap();
     assert_eq!(there["metadata"]["uid"], job["object"]["uid"]);
 }
 
@@ -93,8 +93,7 @@ fn a_service_that_is_killed_between_request_and_answer_finds_its_object_again() 
     let asking = std::thread::spawn(move || {
         ureq::post(&url).header("content-type", "application/json").send(body.to_string()).is_ok()
     });
-    server.wait_for(1, "POST /jobs?");
-    let name = server.created().remove(0);
+    let name = server.wait_for_creations(1).remove(0);
     let ended_service = app.kill();
     asking.join().unwrap();
     server.heal();
@@ -155,7 +154,7 @@ fn cancelling_stops_the_pods_and_is_confirmed_by_their_end() {
     server.add_pod(&name, "p1", running());
     app.wait_for_phase("k1", "Running");
     assert!(app.request("POST", "/api/v1/jobs/k1/cancel").send().status < 300);
-    server.wait_for(1, "DELETE");
+    server.wait_until(Kind::Job, &name, |it| it["metadata"]["deletionTimestamp"].is_string());
     server.set_pod("p1", exited(143));
     server.conclude(&name, "Failed", "BackoffLimitExceeded");
     server.collect(&name);

@@ -78,24 +78,40 @@ pub(super) fn events<K: Watchable>(
     let api: Api<K> = Api::namespaced(connection.calls.clone(), namespace);
     let config = config.timeout(connection.timeouts.watch_seconds);
     let begin = move || watcher(api.clone(), config.clone()).modify(|it| it.managed_fields_mut().clear()).boxed();
-    let start = (begin(), Pauses::default(), None);
-    stream::unfold((start, begin), |((mut watch, mut pauses, mut pause), begin)| async move {
-        loop {
-            if let Some(pause) = pause.take() {
-                tokio::time::sleep(pause).await;
-            }
-            let event = watch.next().await?;
-            if let Err(error) = &event {
-                pause = Some(pauses.next(Instant::now()));
-                watch = begin();
-                if is_expiry(error) {
-                    continue;
-                }
-            }
-            return Some((event, ((watch, pauses, pause), begin)));
+    let state = Restarting { watch: begin(), begin, pauses: Pauses::default(), pause: None, failure: None };
+    stream::unfold(state, |mut state| async move { Some((state.next().await?, state)) }).boxed()
+}
+
+/// A watch and how to begin it anew.
+struct Restarting<K: Watchable, F> {
+    watch: BoxStream<'static, watcher::Result<watcher::Event<K>>>,
+    begin: F,
+    pauses: Pauses,
+    /// How long to wait before the next request.
+    pause: Option<Duration>,
+    /// A failure that is yet to be told.
+    failure: Option<watcher::Error>,
+}
+
+impl<K: Watchable, F: Fn() -> BoxStream<'static, watcher::Result<watcher::Event<K>>>> Restarting<K, F> {
+    async fn next(&mut self) -> Option<watcher::Result<watcher::Event<K>>> {
+        if let Some(failure) = self.failure.take() {
+            return Some(Err(failure));
         }
-    })
-    .boxed()
+        if let Some(pause) = self.pause.take() {
+            tokio::time::sleep(pause).await;
+        }
+        let error = match self.watch.next().await? {
+            Ok(event) => return Some(Ok(event)),
+            Err(error) => error,
+        };
+        self.pause = Some(self.pauses.next(Instant::now()));
+        self.failure = Some(error).filter(|error| !is_expiry(error));
+        self.watch = (self.begin)();
+        // The first thing that a watch says, before it asks for anything, is that a list begins. It comes before the
+        // failure and the pause, so that nobody takes what is known for what there is meanwhile.
+        self.watch.next().await
+    }
 }
 
 /// Whether a server only says that it does not remember far enough back: it is there, and a list is all it takes.

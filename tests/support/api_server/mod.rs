@@ -166,9 +166,15 @@ impl ApiServer {
         self.shared.lock().created.clone()
     }
 
-    /// Waits until a Job of that name exists.
-    pub fn wait_for_job(&self, name: &str) -> Value {
-        self.until(name, |state| state.objects.get(&(Kind::Job, name.to_owned())).cloned())
+    /// Waits until so many Jobs were created, and gives their names.
+    pub fn wait_for_creations(&self, count: usize) -> Vec<String> {
+        self.until("creations", |state| (state.created.len() >= count).then(|| state.created.clone()))
+    }
+
+    /// Waits until an object is as wanted.
+    pub fn wait_until(&self, kind: Kind, name: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        let found = |state: &State| state.objects.get(&(kind, name.to_owned())).filter(|it| wanted(it)).cloned();
+        self.until(name, found)
     }
 
     /// Waits until so many watches and logs are open.
