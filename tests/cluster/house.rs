@@ -35,10 +35,23 @@ spec: {{params.spec}}
 /// Held by tests that need the cluster whole, and exclusively by those that disturb it.
 static UNDISTURBED: RwLock<()> = RwLock::new(());
 
+/// That nobody disturbs the cluster, or nobody else uses it.
 #[expect(dead_code, reason = "held, not read")]
-enum Hold {
+pub enum Hold {
     Shared(RwLockReadGuard<'static, ()>),
     Alone(RwLockWriteGuard<'static, ()>),
+}
+
+impl Hold {
+    /// As long as this is held, nobody disturbs the cluster.
+    pub fn shared() -> Self {
+        Self::Shared(UNDISTURBED.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// As long as this is held, no other test runs on the cluster.
+    pub fn alone() -> Self {
+        Self::Alone(UNDISTURBED.write().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 /// A namespace for one test. It is removed in the end.
@@ -55,14 +68,12 @@ impl Cluster {
 
     /// A namespace of a Pod Security level: `privileged`, `baseline` or `restricted`.
     pub fn with_pod_security(level: &str) -> Self {
-        let hold = UNDISTURBED.read().unwrap_or_else(PoisonError::into_inner);
-        Self::make(level, Hold::Shared(hold))
+        Self::make(level, Hold::shared())
     }
 
     /// A namespace for a test that disturbs the whole cluster: no other one runs meanwhile.
     pub fn alone() -> Self {
-        let hold = UNDISTURBED.write().unwrap_or_else(PoisonError::into_inner);
-        Self::make("privileged", Hold::Alone(hold))
+        Self::make("privileged", Hold::alone())
     }
 
     fn make(level: &str, hold: Hold) -> Self {

@@ -25,6 +25,7 @@ mod corpus;
 mod support;
 
 mod auth;
+mod deployed;
 mod ends;
 mod faults;
 mod house;

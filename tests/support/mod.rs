@@ -92,7 +92,8 @@ pub struct Setup {
 
 /// A service that runs.
 pub struct TestApp {
-    child: Child,
+    /// Its process, where this test has started it.
+    child: Option<Child>,
     /// Where it listens: `http://127.0.0.1:PORT`.
     pub url: String,
     agent: ureq::Agent,
@@ -213,6 +214,7 @@ impl Setup {
             panic!("no address in {line:?}; it said: {}", words.join().unwrap());
         };
         let (url, agent, patience) = (url.to_owned(), agent(self.patience), self.patience);
+        let child = Some(child);
         TestApp { url, child, agent, patience, token: None, setup: Some(self), words: Some(words) }
     }
 
@@ -389,6 +391,19 @@ impl TestApp {
         Setup::new().start()
     }
 
+    /// A service that somebody else runs.
+    pub fn at(url: &str, patience: Duration) -> Self {
+        Self {
+            url: url.to_owned(),
+            child: None,
+            agent: agent(patience),
+            patience,
+            token: None,
+            setup: None,
+            words: None,
+        }
+    }
+
     /// Shows this token with every request from now on.
     pub fn sign_in(&mut self, token: &str) {
         self.token = Some(token.to_owned());
@@ -406,7 +421,11 @@ impl TestApp {
 
     /// The process.
     pub fn pid(&self) -> u32 {
-        self.child.id()
+        self.process().id()
+    }
+
+    fn process(&self) -> &Child {
+        self.child.as_ref().expect("this test has started it")
     }
 
     /// A request.
@@ -417,6 +436,11 @@ impl TestApp {
     /// A GET.
     pub fn get(&self, path: &str) -> Answer {
         self.request("GET", path).send()
+    }
+
+    /// A GET; nothing if the service is gone.
+    pub fn try_get(&self, path: &str) -> Option<Answer> {
+        self.request("GET", path).try_send()
     }
 
     /// A POST of JSON.
@@ -483,7 +507,7 @@ impl TestApp {
 
     /// Kills the process, as a crash would end it.
     pub fn kill(mut self) -> Ended {
-        self.child.kill().unwrap();
+        self.child.as_mut().unwrap().kill().unwrap();
         self.collect()
     }
 
@@ -495,7 +519,7 @@ impl TestApp {
 
     /// Sends a signal.
     pub fn signal(&self, signal: rustix::process::Signal) {
-        let pid = i32::try_from(self.child.id()).unwrap();
+        let pid = i32::try_from(self.process().id()).unwrap();
         let pid = rustix::process::Pid::from_raw(pid).unwrap();
         rustix::process::kill_process(pid, signal).unwrap();
     }
@@ -503,7 +527,7 @@ impl TestApp {
     /// Waits for the end of a process that was told to end.
     pub fn collect(&mut self) -> Ended {
         Ended {
-            status: self.child.wait().unwrap(),
+            status: self.child.as_mut().unwrap().wait().unwrap(),
             words: self.words.take().unwrap().join().unwrap(),
             setup: self.setup.take().unwrap(),
         }
@@ -512,9 +536,11 @@ impl TestApp {
 
 impl Drop for TestApp {
     fn drop(&mut self) {
-        // It may have ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        if let Some(child) = &mut self.child {
+            // It may have ended already.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
     }
 }
 
