@@ -119,6 +119,9 @@ pub struct PodStatus {
     /// Whether it is being deleted: its containers were told to stop.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub deleting: bool,
+    /// Whether that came before its containers had ended by themselves.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub interrupted: bool,
     /// The node it runs on, once that is decided.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node: Option<String>,
@@ -286,6 +289,7 @@ impl PodStatus {
             revision,
             shown: Self::KEPT,
             deleting: false,
+            interrupted: false,
             node: None,
             index: None,
             created,
@@ -301,6 +305,7 @@ impl PodStatus {
         later.index = later.index.max(earlier.index);
         later.shown = later.shown.max(earlier.shown);
         later.deleting |= earlier.deleting;
+        later.interrupted |= earlier.interrupted;
         for (name, container) in earlier.containers {
             match later.containers.get_mut(&name) {
                 Some(known) if known.order() >= container.order() => {}

@@ -11,11 +11,13 @@
 //! A terminal phase absorbs: once reached it is noted in [`Status::ended`] and never left. An executor shows one end
 //! for one object, so order cannot matter there; should it ever show two, the first one that was recorded stands.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 
 use super::Phase;
 use super::event::{EventKind, NewEvent, Source};
-use super::evidence::{Conclusion, ContainerState, ContainerStatus, Evidence, ObjectRef, Snapshot};
+use super::evidence::{Conclusion, ContainerState, ContainerStatus, Evidence, ObjectRef, PodStatus, Snapshot};
 use super::record::{Fact, Gone, Status};
 use super::report::{Claim, Report};
 
@@ -278,7 +280,7 @@ struct Exit<'a> {
     finished: Timestamp,
 }
 
-fn containers(seen: &Snapshot) -> impl Iterator<Item = &ContainerStatus> {
+fn containers(seen: &Snapshot) -> impl Iterator<Item = &ContainerStatus> + Clone {
     seen.pods.values().flat_map(|pod| pod.containers.values())
 }
 
@@ -287,8 +289,9 @@ fn live_containers(seen: &Snapshot) -> impl Iterator<Item = &ContainerStatus> {
     seen.pods.values().filter(|pod| !seen.is_gone(pod)).flat_map(|pod| pod.containers.values())
 }
 
-fn exits(seen: &Snapshot) -> impl Iterator<Item = (bool, Exit<'_>)> {
-    containers(seen).filter_map(|container| match &container.state {
+/// How the containers of a pod ended that did, each with whether it is an init container.
+fn exits(pod: &PodStatus) -> impl Iterator<Item = (bool, Exit<'_>)> {
+    pod.containers.values().filter_map(|container| match &container.state {
         ContainerState::Terminated { exit_code, reason, message, finished, .. } => {
             Some((container.init, Exit { code: *exit_code, reason, message: message.as_deref(), finished: *finished }))
         }
@@ -301,14 +304,29 @@ fn exits(seen: &Snapshot) -> impl Iterator<Item = (bool, Exit<'_>)> {
     })
 }
 
-/// The exit that tells most: the last failure, else the last end of a container that is not an init container.
+/// The exit that tells most: of the pod that failed last, else the last end of a container that is not an init
+/// container.
 fn deciding_exit(seen: &Snapshot) -> Option<Exit<'_>> {
-    let last_failure = exits(seen).map(|(_, exit)| exit).filter(|exit| exit.code != 0);
-    let key = |exit: &Exit<'_>| (exit.finished, exit.code);
-    let complete = matches!(seen.conclusion, Some(Conclusion::Complete { .. }));
-    let last_success =
-        || exits(seen).filter(|(init, exit)| !init && exit.code == 0).map(|(_, exit)| exit).max_by_key(key);
-    if complete { last_success() } else { last_failure.max_by_key(key).or_else(last_success) }
+    let last_success = || {
+        let exits = seen.pods.values().flat_map(exits);
+        last(exits.filter(|(init, exit)| !init && exit.code == 0))
+    };
+    if matches!(seen.conclusion, Some(Conclusion::Complete { .. })) {
+        return last_success();
+    }
+    let failures = seen.pods.values().filter_map(|pod| Some((false, failure_of(pod)?)));
+    last(failures).or_else(last_success)
+}
+
+/// Why a pod failed. An init container decides only where no other one failed: a sidecar is stopped after those that it
+/// served, and often ends by a signal.
+fn failure_of(pod: &PodStatus) -> Option<Exit<'_>> {
+    let failures = |init: bool| last(exits(pod).filter(move |(it, exit)| *it == init && exit.code != 0));
+    failures(false).or_else(|| failures(true))
+}
+
+fn last<'a>(exits: impl Iterator<Item = (bool, Exit<'a>)>) -> Option<Exit<'a>> {
+    exits.map(|(_, exit)| exit).max_by_key(|exit| (exit.finished, exit.code))
 }
 
 fn first_start(seen: &Snapshot) -> Option<Timestamp> {
@@ -330,6 +348,13 @@ fn failure(seen: &Snapshot, exit: Option<Exit<'_>>, reason: &str, message: &str)
     }
     if let Some(pod) = evicted {
         return ("Evicted".to_owned(), pod.message.clone().unwrap_or_else(|| message.to_owned()));
+    }
+    if let Some(deleted) = the_only(&seen.pods).filter(|pod| pod.interrupted || is_missing(seen, pod)) {
+        let message = match exit.filter(|exit| exit.code != 0) {
+            Some(exit) => format!("its pod was deleted, and a container ended with exit code {}", exit.code),
+            None => format!("its pod was deleted{}", describe(deleted.containers.values())),
+        };
+        return ("PodDeleted".to_owned(), message);
     }
     match exit {
         Some(exit) if seen.pods.len() == 1 && exit.code != 0 => {
@@ -384,8 +409,22 @@ fn all_have_ended(seen: &Snapshot) -> bool {
     live_containers(seen).all(|container| matches!(container.state, ContainerState::Terminated { .. }))
 }
 
+/// Whether a pod went before its end could be seen.
+fn is_missing(seen: &Snapshot, pod: &PodStatus) -> bool {
+    let ended = |container: &ContainerStatus| matches!(container.state, ContainerState::Terminated { .. });
+    seen.is_gone(pod) && !pod.containers.values().all(ended)
+}
+
+fn the_only<K, V>(map: &BTreeMap<K, V>) -> Option<&V> {
+    if map.len() == 1 { map.values().next() } else { None }
+}
+
 fn describe_alive(seen: &Snapshot) -> &'static str {
-    let any = |wanted: fn(&ContainerState) -> bool| containers(seen).any(|container| wanted(&container.state));
+    describe(containers(seen))
+}
+
+fn describe<'a>(containers: impl Iterator<Item = &'a ContainerStatus> + Clone) -> &'static str {
+    let any = |wanted: fn(&ContainerState) -> bool| containers.clone().any(|container| wanted(&container.state));
     if any(|state| matches!(state, ContainerState::Running { .. })) {
         " while a container ran"
     } else if any(|state| matches!(state, ContainerState::Terminated { .. })) {

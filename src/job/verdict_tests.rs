@@ -205,6 +205,44 @@ fn a_container_that_waits_to_be_started_again_shows_how_it_ended_before() {
 }
 
 #[test]
+fn a_job_whose_only_pod_was_deleted_says_so() {
+    let told = |state: ContainerState| {
+        let mut snapshot = seen(7, Some(state), Some(failed("BackoffLimitExceeded")));
+        snapshot.pods.get_mut("pod-0").unwrap().interrupted = true;
+        let verdict = after([show(snapshot)]).verdict();
+        (verdict.phase, verdict.reason.unwrap(), verdict.message.unwrap())
+    };
+    let expected = |message: &str| (Phase::Failed, "PodDeleted".to_owned(), message.to_owned());
+    let with_code = "its pod was deleted, and a container ended with exit code 143";
+    assert_eq!(told(exited(143, "Error")), expected(with_code));
+    assert_eq!(told(running()), expected("its pod was deleted while a container ran"));
+    assert_eq!(told(waiting("ImagePullBackOff")), expected("its pod was deleted before a container ran"));
+    // One that is deleted afterwards changes nothing.
+    let mut snapshot = seen(7, Some(exited(1, "Error")), Some(failed("BackoffLimitExceeded")));
+    snapshot.pods.get_mut("pod-0").unwrap().deleting = true;
+    assert_eq!(after([show(snapshot)]).verdict().reason.as_deref(), Some("Error"));
+}
+
+#[test]
+fn a_sidecar_that_was_stopped_last_does_not_decide() {
+    let ended = |code, at_second| ContainerState::Terminated {
+        exit_code: code,
+        signal: None,
+        reason: "Error".into(),
+        message: None,
+        started: Some(at(2)),
+        finished: at(at_second),
+    };
+    let mut snapshot = seen(7, Some(ended(7, 4)), Some(failed("BackoffLimitExceeded")));
+    let pod = snapshot.pods.get_mut("pod-0").unwrap();
+    pod.containers.insert("sidecar".into(), ContainerStatus::new(true, ended(137, 6)));
+    assert_eq!(after([show(snapshot.clone())]).verdict().exit_code, Some(7));
+    // Where nothing else failed it does, as any init container.
+    snapshot.pods.get_mut("pod-0").unwrap().containers.remove("main");
+    assert_eq!(after([show(snapshot)]).verdict().exit_code, Some(137));
+}
+
+#[test]
 fn a_warning_is_told_once() {
     let created = || Fact::Created { object: object(), warnings: vec!["would violate PodSecurity".into()], at: at(1) };
     let mut status = after([created()]);

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "every module uses a part of it")]
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
@@ -195,12 +196,20 @@ pub fn pause(time: Duration) {
 
 /// Makes a fault in the cluster, or ends it: `part("kube-apiserver", "freeze")`.
 pub fn part(name: &str, what: &str) {
-    let command = std::env::var("JOBWRIGHT_TEST_PART").unwrap_or_else(|_| {
-        panic!("JOBWRIGHT_TEST_PART names no command that can {what} {name}; set it, or leave these tests out by `--skip faults::`")
-    });
+    try_part(name, what).unwrap_or_else(|error| panic!("{error}"));
+}
+
+/// As [`part`]: what is wrong, if it cannot be done.
+pub fn try_part(name: &str, what: &str) -> Result<(), String> {
+    let command = std::env::var("JOBWRIGHT_TEST_PART").map_err(|_| {
+        format!("JOBWRIGHT_TEST_PART names no command that can {what} {name}; set it, or leave these tests out by `--skip faults::`")
+    })?;
     let done = Command::new(&command).args([name, what]).stdin(Stdio::null()).output();
-    let done = done.unwrap_or_else(|error| panic!("{command}: {error}"));
-    assert!(done.status.success(), "{command} {name} {what}: {}", String::from_utf8_lossy(&done.stderr));
+    let done = done.map_err(|error| format!("{command}: {error}"))?;
+    if done.status.success() {
+        return Ok(());
+    }
+    Err(format!("{command} {name} {what}: {}", String::from_utf8_lossy(&done.stderr)))
 }
 
 /// An image with a shell.
@@ -280,11 +289,19 @@ impl TestApp {
 
     /// Waits until a container runs and has said `ready`, and gives its pod's name.
     pub fn wait_until_ready(&self, id: &str) -> String {
-        self.wait_for_reason(id, "Running", "");
+        self.wait_until_ready_again(id, "")
+    }
+
+    /// As [`TestApp::wait_until_ready`], for a pod other than this one.
+    pub fn wait_until_ready_again(&self, id: &str, than: &str) -> String {
+        self.wait_for_event(id, |event| {
+            let told = &event.data["event"];
+            event.event == "containerStarted" && told["pod"] != than
+        });
         let path = format!("/api/v1/jobs/{id}/logs?follow=true");
         let lines = self.request("GET", &path).header("accept", "application/x-ndjson").lines();
         let mut lines = lines.map(|line| serde_json::from_str::<Value>(&line).unwrap());
-        let ready = lines.find(|line| line["text"] == "ready");
+        let ready = lines.find(|line| line["text"] == "ready" && line["pod"] != than);
         let ready = ready.unwrap_or_else(|| panic!("it did not get ready: {}", self.story(id)));
         ready["pod"].as_str().unwrap().to_owned()
     }
@@ -292,6 +309,19 @@ impl TestApp {
     /// Waits until a job has ended, and gives it.
     pub fn wait_for_end(&self, id: &str) -> Value {
         self.wait(id, |job| !job["ended"].is_null())
+    }
+
+    /// Waits until a job has ended, and says how: phase, reason and exit code, such as `Failed OOMKilled 137`.
+    pub fn end(&self, id: &str) -> String {
+        let job = self.wait_for_end(id);
+        let code = job["exit_code"].as_i64().map(|code| code.to_string());
+        let words = [job["phase"].as_str(), job["reason"].as_str(), code.as_deref()];
+        words.into_iter().flatten().collect::<Vec<_>>().join(" ")
+    }
+
+    /// The sentence that goes with the reason of a job's phase.
+    pub fn message(&self, id: &str) -> String {
+        self.job(id)["message"].as_str().unwrap_or_default().to_owned()
     }
 
     /// Waits until the log of a job's end is on record, and gives it.
@@ -348,4 +378,57 @@ fn named(phase: &str, reason: Option<&str>) -> String {
         Some(reason) => format!("{phase} {reason}"),
         None => phase.to_owned(),
     }
+}
+
+/// Counts the Jobs that come to be in a namespace, by UID, over whatever happens to the API server.
+pub struct Creations {
+    stop: tokio::sync::oneshot::Sender<()>,
+    watching: std::thread::JoinHandle<BTreeMap<String, String>>,
+}
+
+impl Cluster {
+    /// Counts the Jobs that come to be here from now on.
+    pub fn creations(&self) -> Creations {
+        let (stop, stopped) = tokio::sync::oneshot::channel();
+        let namespace = self.namespace.clone();
+        let watching = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(watch_jobs(&namespace, stopped))
+        });
+        Creations { stop, watching }
+    }
+}
+
+impl Creations {
+    /// Ends the count when all that exists now is in it. Returns the names of the Jobs by their UIDs.
+    pub fn stop(self) -> BTreeMap<String, String> {
+        // It waits for nothing else.
+        let _ = self.stop.send(());
+        self.watching.join().unwrap()
+    }
+}
+
+async fn watch_jobs(namespace: &str, stopped: tokio::sync::oneshot::Receiver<()>) -> BTreeMap<String, String> {
+    use futures_util::StreamExt;
+    use jobwright::executor::kubernetes::client::connect;
+    use k8s_openapi::api::batch::v1::Job;
+    use kube::runtime::WatchStreamExt as _;
+    use kube::runtime::watcher::{Config, watcher};
+
+    let client = connect(None).await.unwrap().calls;
+    let jobs: kube::Api<Job> = kube::Api::namespaced(client, namespace);
+    let watched = watcher(jobs.clone(), Config::default().timeout(8)).default_backoff().touched_objects();
+    let mut watched = watched.take_until(stopped).boxed();
+    let mut seen = BTreeMap::new();
+    let mut note = |job: Job| seen.insert(job.metadata.uid.unwrap(), job.metadata.name.unwrap());
+    while let Some(job) = watched.next().await {
+        // What fails is tried again by the watcher.
+        if let Ok(job) = job {
+            note(job);
+        }
+    }
+    for job in jobs.list(&Default::default()).await.unwrap() {
+        note(job);
+    }
+    seen
 }

@@ -24,9 +24,14 @@ mod corpus;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod acts;
 mod auth;
 mod deployed;
 mod ends;
 mod faults;
 mod house;
+mod logs;
 mod manifests;
+mod meddling;
+mod restarts;
+mod waits;

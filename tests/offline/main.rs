@@ -6,6 +6,7 @@ mod client;
 mod command_line;
 mod docs;
 mod house;
+mod kubernetes_page;
 mod program;
 mod render;
 mod shipped_templates;

@@ -4,9 +4,11 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::batch::v1::{Job, JobCondition};
-use k8s_openapi::api::core::v1::{ContainerState as State, ContainerStatus as Shown, Pod, PodCondition};
+use k8s_openapi::api::core::v1::{
+    ContainerState as State, ContainerStateTerminated as Terminated, ContainerStatus as Shown, Pod, PodCondition,
+};
 
 use crate::job::labels::JOB_ID;
 use crate::job::{Conclusion, ContainerState, ContainerStatus, JobId, LastExit, ObjectRef, PodStatus, Snapshot};
@@ -106,6 +108,7 @@ pub(super) fn pod_status(pod: &Pod, now: Timestamp) -> PodStatus {
     let index = metadata.annotations.as_ref().and_then(|it| it.get(COMPLETION_INDEX)?.parse().ok());
     PodStatus {
         deleting: metadata.deletion_timestamp.is_some(),
+        interrupted: interrupted(pod, &containers),
         node: spec.and_then(|spec| spec.node_name.clone()),
         index,
         reason,
@@ -113,6 +116,22 @@ pub(super) fn pod_status(pod: &Pod, now: Timestamp) -> PodStatus {
         containers,
         ..PodStatus::new(0, metadata.creation_timestamp.as_ref().map_or(now, |time| time.0))
     }
+}
+
+/// Whether a pod was told to stop before its containers had ended by themselves.
+fn interrupted(pod: &Pod, containers: &BTreeMap<String, ContainerStatus>) -> bool {
+    let metadata = &pod.metadata;
+    let Some(killed_at) = &metadata.deletion_timestamp else {
+        return false;
+    };
+    // That is the time at which its grace is over.
+    let grace = SignedDuration::from_secs(metadata.deletion_grace_period_seconds.unwrap_or(0));
+    let told = killed_at.0.saturating_sub(grace).unwrap_or(killed_at.0);
+    containers.values().any(|container| match &container.state {
+        // Times are given in whole seconds.
+        ContainerState::Terminated { finished, .. } => *finished >= told,
+        _ => true,
+    })
 }
 
 /// Why a pod does not run, why it was ended, or what is wrong with it: in a word, and in a sentence.
@@ -162,7 +181,7 @@ fn container_status(shown: &Shown, init: bool, now: Timestamp) -> ContainerStatu
 }
 
 fn container_state(state: &State, now: Timestamp) -> ContainerState {
-    if let Some(ended) = &state.terminated {
+    if let Some(ended) = state.terminated.as_ref().filter(|ended| is_real(ended)) {
         // A container that never started has times of the year 1970 or none.
         let real = |time: &Timestamp| time.as_second() > 0;
         return ContainerState::Terminated {
@@ -179,6 +198,12 @@ fn container_state(state: &State, now: Timestamp) -> ContainerState {
     }
     let waiting = state.waiting.clone().unwrap_or_default();
     ContainerState::Waiting { reason: waiting.reason, message: waiting.message }
+}
+
+/// Whether an end is one. When a pod is deleted before one of its containers was made, the kubelet says that it ended
+/// with exit code 137, although it has never run.
+fn is_real(ended: &Terminated) -> bool {
+    ended.reason.as_deref() != Some("ContainerStatusUnknown") || ended.started_at.is_some()
 }
 
 fn reason_of(reason: Option<&str>, exit_code: i32) -> String {

@@ -161,6 +161,35 @@ fn a_new_pod_shows_when_it_came_its_node_and_its_index() {
 }
 
 #[test]
+fn a_pod_that_is_deleted_while_it_runs_was_interrupted() {
+    let interrupted = |state: Value, asked: i64| {
+        let shown = json!({
+            "metadata": {"deletionTimestamp": at(asked + 30), "deletionGracePeriodSeconds": 30},
+            "status": {"containerStatuses": [{"name": "main", "image": "i", "imageID": "", "ready": false, "restartCount": 0, "state": state}]},
+        });
+        pod_status(&pod("p", "u1", shown), at(100)).interrupted
+    };
+    let ended = json!({"terminated": {"exitCode": 143, "startedAt": at(2), "finishedAt": at(10)}});
+    assert!(interrupted(json!({"running": {"startedAt": at(2)}}), 9));
+    assert!(interrupted(ended.clone(), 9), "it was told to stop, then it did");
+    assert!(!interrupted(ended, 12), "it had ended by itself");
+}
+
+#[test]
+fn a_container_that_never_ran_did_not_end() {
+    let lost = |started: Value| {
+        let ended =
+            json!({"exitCode": 137, "reason": "ContainerStatusUnknown", "startedAt": started, "finishedAt": null});
+        let shown = json!({"status": {"containerStatuses": [
+            {"name": "main", "image": "i", "imageID": "", "ready": false, "restartCount": 0, "state": {"terminated": ended}},
+        ]}});
+        pod_status(&pod("p", "u1", shown), at(100)).containers["main"].state.clone()
+    };
+    assert_eq!(lost(Value::Null), ContainerState::Waiting { reason: None, message: None });
+    assert!(matches!(lost(json!(at(2))), ContainerState::Terminated { exit_code: 137, .. }));
+}
+
+#[test]
 fn a_pod_that_no_node_can_take_says_why() {
     let message = "0/3 nodes are available: 3 Insufficient cpu.";
     let shown = pod(
