@@ -217,6 +217,8 @@ impl<'de, 'p> At<'de, 'p> {
 
     fn visit<V: Visitor<'de>>(self, fields: Option<&'static [&'static str]>, visitor: V) -> Result<V::Value, Wrong> {
         let result = match self.value {
+            // Where the type has fields, an empty one.
+            Value::Null if fields.is_some() => return self.empty_map(visitor),
             Value::Null => visitor.visit_unit(),
             Value::Bool(value) => visitor.visit_bool(*value),
             Value::Number(number) => {
@@ -233,6 +235,21 @@ impl<'de, 'p> At<'de, 'p> {
             Value::Object(map) => visitor.visit_map(Entries { entries: map.iter(), next: None, at: self, fields }),
         };
         self.noted(result)
+    }
+}
+
+/// The API server reads `null` as the empty value of whatever type it stands for, as Go's JSON does.
+impl<'de> At<'de, '_> {
+    fn empty_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
+        self.noted(visitor.visit_map(serde::de::value::MapDeserializer::new(std::iter::empty::<(&str, &str)>())))
+    }
+
+    fn empty_or<V: Visitor<'de>>(
+        self,
+        visitor: V,
+        empty: impl FnOnce(V) -> Result<V::Value, Wrong>,
+    ) -> Result<V::Value, Wrong> {
+        if self.value.is_null() { self.noted(empty(visitor)) } else { self.visit(None, visitor) }
     }
 }
 
@@ -295,9 +312,40 @@ impl<'de> Deserializer<'de> for At<'de, '_> {
         if self.value.is_null() { visitor.visit_none() } else { visitor.visit_some(self) }
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Wrong> {
-        let result = visitor.visit_newtype_struct(self);
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value, Wrong> {
+        let result = match self.value {
+            Value::Null if name == "Quantity" => visitor.visit_newtype_struct("0".into_deserializer()),
+            _ => visitor.visit_newtype_struct(self),
+        };
         self.noted(result)
+    }
+
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
+        self.empty_or(visitor, |visitor| visitor.visit_str(""))
+    }
+
+    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
+        self.deserialize_string(visitor)
+    }
+
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
+        self.empty_or(visitor, |visitor| visitor.visit_bool(false))
+    }
+
+    fn deserialize_i32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
+        self.empty_or(visitor, |visitor| visitor.visit_i32(0))
+    }
+
+    fn deserialize_i64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
+        self.empty_or(visitor, |visitor| visitor.visit_i64(0))
+    }
+
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
+        self.empty_or(visitor, |visitor| visitor.visit_seq(Items { items: [].iter().enumerate(), at: self }))
+    }
+
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
+        if self.value.is_null() { self.empty_map(visitor) } else { self.visit(None, visitor) }
     }
 
     fn deserialize_struct<V: Visitor<'de>>(
@@ -328,8 +376,8 @@ impl<'de> Deserializer<'de> for At<'de, '_> {
     }
 
     serde::forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf
-        unit unit_struct seq tuple tuple_struct map enum identifier
+        i8 i16 i128 u8 u16 u32 u64 u128 f32 f64 char bytes byte_buf
+        unit unit_struct tuple tuple_struct enum identifier
     }
 }
 
