@@ -29,10 +29,12 @@ pub(super) struct Cluster {
 
 impl ClusterArgs {
     /// Connects, and says which namespace is meant.
-    pub(super) async fn connect(&self) -> anyhow::Result<Cluster> {
+    ///
+    /// `otherwise` is what else can be done where there is no cluster.
+    pub(super) async fn connect(&self, otherwise: &str) -> anyhow::Result<Cluster> {
         let connection = connect(self.context.as_deref())
             .await
-            .hint(|| "set KUBECONFIG, or choose one of its contexts with --context")?;
+            .hint(|| format!("set KUBECONFIG, choose one of its contexts with --context, or {otherwise}"))?;
         let namespace = self.namespace.clone().unwrap_or_else(|| connection.default_namespace.clone());
         Ok(Cluster { connection, namespace })
     }

@@ -23,7 +23,7 @@ pub(super) fn ask(cluster: &ClusterArgs, made: &Made<'_>, id: &JobId, name: &Job
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.context("cannot start the runtime")?;
     let (server, namespace, outcome) = runtime.block_on(async {
-        let Cluster { connection, namespace } = cluster.connect().await?;
+        let Cluster { connection, namespace } = cluster.connect("leave out --server-side").await?;
         let server = connection.server.clone();
         let outcome = dry_run(connection, &namespace, made, id, name).await?;
         anyhow::Ok((server, namespace, outcome))

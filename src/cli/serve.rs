@@ -189,7 +189,7 @@ async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
     // From here on, a signal is never missed.
     let mut stop = Stop::new()?;
     let cluster = match args.executor == ExecutorKind::Kubernetes || args.access.asks_cluster() {
-        true => Some(args.cluster.connect().await?),
+        true => Some(args.cluster.connect("run jobs on this machine with --executor process").await?),
         false => None,
     };
     let mode = args.access.mode(cluster.as_ref())?;
