@@ -26,7 +26,9 @@ use crate::store::{Options, Retention, Store};
 use crate::template::{LiveCatalog, TemplateSource};
 
 /// What the log shows where `RUST_LOG` does not say.
-const DEFAULT_LOG: &str = "warn,jobwright=info";
+///
+/// What the Kubernetes client says of requests that failed, the executor says itself, with what they were for.
+const DEFAULT_LOG: &str = "warn,jobwright=info,kube_client=off";
 
 /// Where it listens unless told otherwise.
 pub(super) const LISTEN: &str = "127.0.0.1:8080";

@@ -376,7 +376,8 @@ fn judge_alive(seen: &Snapshot, verdict: Verdict) -> Verdict {
     }
     let running = live_containers(seen).any(|container| matches!(container.state, ContainerState::Running { .. }));
     if running {
-        return Verdict { phase: Phase::Running, ..verdict };
+        // How an earlier attempt ended decides nothing while another one runs.
+        return Verdict { phase: Phase::Running, exit_code: None, ..verdict };
     }
     let waiting = waiting_reason(seen);
     let ended = live_containers(seen).any(|container| !container.init) && all_have_ended(seen);
