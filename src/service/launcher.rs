@@ -210,23 +210,35 @@ impl Service {
         }
     }
 
-    /// Looks at an object that an earlier attempt had made: it may have come to its end, or be gone, before this
-    /// process began to watch.
-    async fn look_again(&self, id: &JobId) {
-        let Ok(Some(job)) = self.0.ledger.job(id) else {
-            return;
-        };
-        let Some(object) = job.status.object.clone().filter(|_| job.status.ended.is_none()) else {
-            return;
-        };
-        match self.0.executor.find(&object.name).await {
-            Ok(Some(Found { evidence, .. })) => self.note(id, Fact::Evidence(evidence)),
-            Ok(None) => {
-                let gone = Evidence::Gone { object, at: Timestamp::now(), witnessed: false };
-                self.note(id, Fact::Evidence(gone));
-            }
-            Err(error) => {
-                tracing::warn!(job = %id, %error, "could not look at an object; the watch will show it")
+    /// Looks at a job's object by its name until there is an answer: it may have come to its end, or be gone, unseen.
+    pub(super) async fn look_again(&self, id: &JobId) {
+        let mut backoff = FIRST_BACKOFF;
+        loop {
+            let Ok(Some(job)) = self.0.ledger.job(id) else {
+                return;
+            };
+            let Some(object) = job.status.object.clone().filter(|_| job.status.ended.is_none()) else {
+                return;
+            };
+            let Ok(place) = self.0.looking.acquire().await else {
+                return;
+            };
+            let found = self.0.executor.find(&object.name).await;
+            drop(place);
+            match found {
+                Ok(Some(Found { evidence, .. })) if evidence.object().uid == object.uid => {
+                    return self.note(id, Fact::Evidence(evidence));
+                }
+                // Nothing, or another one under its name.
+                Ok(_) => {
+                    let gone = Evidence::Gone { object, at: Timestamp::now(), witnessed: false };
+                    return self.note(id, Fact::Evidence(gone));
+                }
+                Err(error) => {
+                    tracing::warn!(job = %id, %error, "could not look at an object; trying again");
+                    tokio::time::sleep(backoff).await;
+                    backoff = (backoff * 2).min(LONGEST_BACKOFF);
+                }
             }
         }
     }

@@ -85,6 +85,7 @@ struct Inner {
     ledger: Arc<Ledger>,
     secrets: Secrets,
     creating: Semaphore,
+    looking: Semaphore,
     log_keeper: log_keeper::LogKeeper,
     executor_seen: AtomicBool,
     stop: CancellationToken,
@@ -123,6 +124,7 @@ impl Service {
         let secrets = Secrets::new(store.key(), store.installation().clone());
         let inner = Inner {
             creating: Semaphore::new(config.creates_in_flight),
+            looking: Semaphore::new(config.creates_in_flight),
             ledger: Arc::new(Ledger::new(store)),
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),

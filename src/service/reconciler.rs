@@ -27,7 +27,8 @@ impl Service {
     }
 
     /// Takes in a complete list. What came to pass unseen shows here: a job whose object was known before the list was
-    /// begun, and is not in it, has lost it.
+    /// begun, and is not in it, may have lost it. A list can be wrongly empty or old, and an end is for good, so that the
+    /// object is asked for by its name first.
     fn compare(&self, began: Timestamp, objects: Vec<(crate::job::JobId, Evidence)>) {
         let listed: std::collections::HashSet<String> =
             objects.iter().map(|(_, evidence)| evidence.object().uid.clone()).collect();
@@ -36,8 +37,8 @@ impl Service {
         }
         for (id, object) in self.0.ledger.running_since_before(began) {
             if !listed.contains(&object.uid) {
-                let gone = Evidence::Gone { object, at: Timestamp::now(), witnessed: false };
-                self.note(&id, Fact::Evidence(gone));
+                let service = self.clone();
+                self.spawn(async move { service.look_again(&id).await });
             }
         }
         self.0.executor_seen.store(true, Ordering::Relaxed);

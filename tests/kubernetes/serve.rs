@@ -176,6 +176,20 @@ fn what_was_deleted_while_the_server_was_away_is_lost() {
 }
 
 #[test]
+fn a_list_that_is_wrongly_empty_loses_no_job() {
+    let mut server = ApiServer::start();
+    let app = setup(&server).start();
+    let name = object_name(&launch(&app, "k1"));
+    server.script("GET /jobs? limit=", Fault::Stale(0));
+    server.go_away();
+    server.come_back();
+    // It is not in the list, and so it is asked for by its name.
+    server.wait_for(1, &format!("GET /jobs/{name}"));
+    server.conclude(&name, "Complete", "");
+    assert_eq!(app.wait("k1", ended)["phase"], "Succeeded");
+}
+
+#[test]
 fn records_can_be_read_while_the_server_is_away_and_launches_follow_when_it_is_back() {
     let mut server = ApiServer::start();
     let app = setup(&server).start();
