@@ -25,6 +25,9 @@ pub struct DemoArgs {
     /// How often it fails, of a hundred times
     #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u64).range(0..=100))]
     fail_percent: u64,
+    /// Seconds to go on trying if the last report does not arrive
+    #[arg(long, value_name = "N", default_value_t = 30)]
+    report_deadline: u64,
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
@@ -57,7 +60,7 @@ pub fn run(args: DemoArgs) -> ExitCode {
     }
     let fails = RandomState::new().build_hasher().finish() % 100 < args.fail_percent;
     tell(&mut reporter, if fails { "ERROR" } else { "Done" });
-    reporter.finish(Duration::from_secs(30));
+    reporter.finish(Duration::from_secs(args.report_deadline));
     ExitCode::from(u8::from(fails))
 }
 
