@@ -336,11 +336,15 @@ impl Request<'_> {
         Some(Answer { status, headers: Vec::new(), body })
     }
 
+    /// Somebody else's service is reached by a way that may break and be made anew: a GET that it cost is sent again.
     fn begin(self) -> ureq::http::Response<ureq::Body> {
+        if self.method == "GET" && self.app.child.is_none() {
+            return self.app.until(|| self.try_begin().ok());
+        }
         self.try_begin().unwrap()
     }
 
-    fn try_begin(self) -> Result<ureq::http::Response<ureq::Body>, ureq::Error> {
+    fn try_begin(&self) -> Result<ureq::http::Response<ureq::Body>, ureq::Error> {
         let mut request =
             ureq::http::Request::builder().method(self.method).uri(format!("{}{}", self.app.url, self.path));
         for (name, value) in &self.headers {
@@ -349,7 +353,7 @@ impl Request<'_> {
         if let Some(token) = &self.app.token {
             request = request.header("authorization", format!("Bearer {token}"));
         }
-        let request = request.body(self.body).unwrap();
+        let request = request.body(self.body.clone()).unwrap();
         self.app.agent.run(request)
     }
 }

@@ -16,6 +16,8 @@ impl Work {
     /// Begins it, before something happens to the service.
     fn begin(deployed: Alone, name: &str) -> Self {
         let (ended, running) = (format!("{name}-before"), format!("{name}-during"));
+        // The test before this one may have left the service on its way back.
+        deployed.wait_until_reached();
         let answer = deployed.app.post("/api/v1/jobs", &json!({"template": "dummy-done", "id": ended}));
         assert_eq!(answer.status, 201, "{answer:?}");
         deployed.app.wait_for_end(&ended);
@@ -44,6 +46,7 @@ impl Work {
         app.wait_for_log(&self.running);
         assert_eq!(app.log(&self.running).matches("Done").count(), 1, "{}", story());
         // The same launch again is the same job.
+        self.deployed.wait_until_reached();
         let again = json!({"template": "slow", "id": self.running, "parameters": {"seconds": 12}});
         assert_eq!(app.post("/api/v1/jobs", &again).status, 200);
     }
