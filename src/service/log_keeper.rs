@@ -183,10 +183,10 @@ impl Service {
         }
         // What is about to go is followed from before the whole is read, which may take longer than it stays.
         let wanted = to_be_followed(job, &mark);
-        let early = keeper.followers.try_acquire();
+        let early = if wanted.is_empty() { None } else { keeper.followers.try_acquire().ok() };
         let followed = match &early {
-            Ok(_) => self.open_all(id, object, &wanted).await?,
-            Err(_) => Vec::new(),
+            Some(_) => self.open_all(id, object, &wanted).await?,
+            None => Vec::new(),
         };
         let place = if again { &keeper.retries } else { &keeper.readers };
         let Ok(place) = place.acquire().await else {
@@ -211,15 +211,15 @@ impl Service {
             return Ok(Kept::SoFar);
         }
         let (_place, followed) = match early {
-            Ok(place) => (Ok(place), followed),
-            Err(_) => (keeper.followers.acquire().await, self.open_all(id, object, &wanted).await?),
+            Some(place) => (Ok(place), followed),
+            None => (keeper.followers.acquire().await, self.open_all(id, object, &wanted).await?),
         };
         let all_ended = self.put_followed(id, followed).await?;
         let ended = job.status.ended.is_some();
         Ok(if !all_ended {
             Kept::More
         } else if ended {
-            // Once more, to see that nothing is missing; it writes no more now, and this was its last word.
+            // What was followed to its end is on record, and nothing writes any more.
             self.put_log(id, LogTail::default(), true).await?;
             Kept::Final
         } else {
