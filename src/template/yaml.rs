@@ -321,6 +321,11 @@ pub fn write(value: &Value) -> String {
     match value {
         Value::Object(map) if !map.is_empty() => write_map(&mut out, map, 0),
         Value::Array(items) if !items.is_empty() => write_list(&mut out, items, 0),
+        // A block's lines would stand at the left edge, where `---` ends the document.
+        Value::String(text) => {
+            write_string(&mut out, text, None);
+            out.push('\n');
+        }
         _ => {
             write_leaf(&mut out, value, 0);
             out.push('\n');

@@ -116,6 +116,16 @@ fn several_lines_are_a_literal_block_where_that_is_exact() {
     assert_eq!(write(&json!({"a": "x\n\n"})), "a: \"x\\n\\n\"\n");
 }
 
+#[test]
+fn a_document_that_is_one_text_is_never_a_block() {
+    for text in ["a: b\n---\n", "a\n...\nb", "x\ny\n"] {
+        let written = write(&json!(text));
+        assert!(written.starts_with('"'), "{text:?} is written as {written}");
+        assert_eq!(read(&written), Ok(json!(text)));
+        assert_eq!(read(&write(&json!([text]))), Ok(json!([text])));
+    }
+}
+
 /// `serde_yaml` does not tell whether a key was quoted, so that a key `"<<"` is taken for the merge key `<<`. What is
 /// written is right all the same: other readers tell the two apart.
 fn has_merge_key(value: &Value) -> bool {
