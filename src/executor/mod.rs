@@ -18,7 +18,7 @@ use serde::Serialize;
 
 use crate::job::{Evidence, Intent, JobId, ObjectRef, Refusal};
 
-pub use crate::job::LogLine;
+pub use crate::job::{LogLine, LogRun};
 
 /// An executor that is shared by the tasks of a service.
 pub type SharedExecutor = Arc<dyn Executor>;
@@ -178,6 +178,9 @@ pub struct LogOptions {
     pub tail: Option<usize>,
     /// Only lines of this pod.
     pub pod: Option<String>,
+    /// The runs that there are, where whoever asks knows them: an executor need not look for them then. Without effect
+    /// on what is followed.
+    pub runs: Option<Vec<LogRun>>,
 }
 
 /// A manifest asks for what an executor cannot do.

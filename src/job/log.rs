@@ -164,6 +164,42 @@ impl LogMark {
     }
 }
 
+/// One run of a container, whose output can be read by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogRun {
+    /// The pod.
+    pub pod: String,
+    /// The container.
+    pub container: String,
+    /// Whether it is the run before the current one; older ones are not kept anywhere.
+    pub previous: bool,
+}
+
+impl LogRun {
+    /// The runs that a snapshot shows, of pods that are still there, oldest pod first.
+    pub fn of(seen: &Snapshot) -> Vec<Self> {
+        let mut there: Vec<_> = seen.pods.iter().filter(|(_, pod)| !seen.is_gone(pod)).collect();
+        there.sort_by_key(|(name, pod)| (pod.created, *name));
+        let mut runs = Vec::new();
+        for (name, pod) in there {
+            let init_first = [true, false].map(|init| pod.containers.iter().filter(move |(_, it)| it.init == init));
+            for (container, status) in init_first.into_iter().flatten() {
+                let waits = matches!(status.state, ContainerState::Waiting { .. });
+                let ended_before = status.restarts > 0 || status.last_exit.is_some();
+                let run = |previous| Self { pod: name.clone(), container: container.clone(), previous };
+                if ended_before && !waits {
+                    runs.push(run(true));
+                }
+                if ended_before || !waits {
+                    // One that waits to be started again shows the run that ended.
+                    runs.push(run(false));
+                }
+            }
+        }
+        runs
+    }
+}
+
 fn runs_something(pod: &PodStatus) -> bool {
     pod.containers.values().any(|container| matches!(container.state, ContainerState::Running { .. }))
 }

@@ -109,3 +109,15 @@ proptest! {
         prop_assert_eq!(kept.lines, log);
     }
 }
+
+#[test]
+fn the_runs_that_can_be_read_are_those_that_have_begun_and_the_ones_before_them() {
+    let began = at(1);
+    let waiting = ContainerState::Waiting { reason: None, message: None };
+    let running = ContainerState::Running { started: began };
+    let containers =
+        [("new", 0, waiting.clone()), ("first", 0, running.clone()), ("again", 2, running), ("waits", 1, waiting)];
+    let runs = LogRun::of(&snapshot(false, &containers));
+    let runs: Vec<_> = runs.iter().map(|run| (run.container.as_str(), run.previous)).collect();
+    assert_eq!(runs, [("again", true), ("again", false), ("first", false), ("waits", false)]);
+}

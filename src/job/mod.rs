@@ -19,7 +19,7 @@ pub mod view;
 pub use event::{Event, EventKind, NewEvent, Source};
 pub use evidence::{Conclusion, ContainerState, ContainerStatus, Evidence, LastExit, ObjectRef, PodStatus, Snapshot};
 pub use id::{Fingerprint, InstallationId, InvalidId, JobId, JobName, object_name};
-pub use log::{LogLine, LogMark, LogTail, TailBuffer};
+pub use log::{LogLine, LogMark, LogRun, LogTail, TailBuffer};
 pub use phase::Phase;
 pub use record::{Cancellation, Fact, Gone, Intent, Job, Refusal, Status};
 pub use report::{Claim, Report, Reports};

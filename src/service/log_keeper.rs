@@ -16,7 +16,7 @@ use tokio::sync::{Notify, Semaphore};
 use tokio::time::timeout;
 
 use super::{LogStream, Service, ServiceError};
-use crate::executor::{ExecutorError, LogOptions};
+use crate::executor::{ExecutorError, LogOptions, LogRun};
 use crate::job::{Fact, Job, JobId, LogMark, LogTail, ObjectRef, TailBuffer};
 
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -192,9 +192,11 @@ impl Service {
         let Ok(place) = place.acquire().await else {
             return Err(ServiceError::ShuttingDown);
         };
-        let read = self.read_log(object).await?;
-        drop(place);
         let is_all = job.status.ended.is_some() && wanted.is_empty();
+        // A job may be seen to end before the last of its pods is: for good, its executor is asked which there are.
+        let runs = job.status.seen.as_ref().filter(|_| !is_all).map(LogRun::of);
+        let read = self.read_log(object, runs).await?;
+        drop(place);
         if is_all && read.lines.is_empty() && job.status.verdict().started.is_none() {
             // What never ran has no log, which is not the same as an empty one.
             self.0.ledger.learn(id, log_kept())?.1.await?;
@@ -279,9 +281,9 @@ impl Service {
         Ok(())
     }
 
-    async fn read_log(&self, object: &ObjectRef) -> Result<LogTail, ExecutorError> {
+    async fn read_log(&self, object: &ObjectRef, runs: Option<Vec<LogRun>>) -> Result<LogTail, ExecutorError> {
         let mut tail = TailBuffer::default();
-        match self.0.executor.logs(object, LogOptions::default()).await {
+        match self.0.executor.logs(object, LogOptions { runs, ..LogOptions::default() }).await {
             Ok(mut lines) => {
                 while let Some(line) = lines.next().await {
                     tail.push(line?);

@@ -61,8 +61,12 @@ fn a_job_is_launched_followed_and_on_record_with_its_log() {
     server.log("p1", "main", "2026-01-31T09:00:01Z", "hello");
     server.end_log("p1", "main");
     server.set_pod("p1", exited(0));
+    server.wait_for(1, "GET /pods/p1/log?");
     server.conclude(&name, "Complete", "");
     app.wait_for_phase("k1", "Succeeded");
+    app.until(|| Some(app.get("/api/v1/jobs/k1/events")).filter(|answer| answer.body.contains("logKept")));
+    // The watch has shown which pods there are: nobody asks for them again.
+    assert!(server.arrived("GET /pods? controller-uid").is_empty());
     app.until(|| Some(app.get("/api/v1/jobs/k1/logs")).filter(|answer| answer.body.contains("hello")));
     assert_eq!(server.created(), [name]);
 }
@@ -180,6 +184,8 @@ fn a_list_that_is_wrongly_empty_loses_no_job() {
     let mut server = ApiServer::start();
     let app = setup(&server).start();
     let name = object_name(&launch(&app, "k1"));
+    // The first list is behind it, and was begun before there was a job to be missed.
+    server.wait_for(1, "GET /jobs? watch=true");
     server.script("GET /jobs? limit=", Fault::Stale(0));
     server.go_away();
     server.come_back();

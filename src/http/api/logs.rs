@@ -55,7 +55,12 @@ pub(super) async fn logs(
 ) -> Result<Response, ApiError> {
     let wanted = accept::choose(&headers, &[TEXT, JSON_LINES])?;
     let permit = app.streams.enter()?;
-    let options = LogOptions { follow: part.follow.unwrap_or(false), since: part.since, tail: part.tail, pod: None };
+    let options = LogOptions {
+        follow: part.follow.unwrap_or(false),
+        since: part.since,
+        tail: part.tail,
+        ..LogOptions::default()
+    };
     let lines = app.service.logs(&id, options).await?;
     let as_json = wanted == JSON_LINES;
     let ended = app.shutdown.clone().cancelled_owned();

@@ -19,8 +19,8 @@ use super::super::client::Connection;
 use super::super::resume::{self, Position};
 use super::super::{evidence, watch};
 use super::Item;
-use super::source::{Opened, Source, Wanted};
-use crate::executor::{ExecutorError, LogOptions};
+use super::source::{Opened, Source};
+use crate::executor::{ExecutorError, LogOptions, LogRun};
 use crate::job::ObjectRef;
 
 /// How long the status of a container may lag behind the end of its log before the log is opened again.
@@ -282,7 +282,7 @@ impl Reader {
     /// Reads one answer to its end, or until the watch was cut.
     async fn stream(&mut self, follow: bool) -> Result<End, ExecutorError> {
         self.cuts.mark_unchanged();
-        let wanted = Wanted { pod: self.pod.clone(), container: self.container.clone(), previous: false };
+        let wanted = LogRun { pod: self.pod.clone(), container: self.container.clone(), previous: false };
         let since = self.position.since().or(self.options.since);
         let opening = self.source.open(&wanted, since, self.tail, follow);
         let opened = tokio::select! {

@@ -17,10 +17,10 @@ use kube::api::ListParams;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
-use self::source::{Lines, Opened, Source, Wanted};
+use self::source::{Lines, Opened, Source};
 use super::client::Connection;
 use super::{api, evidence};
-use crate::executor::{ExecutorError, LogLine, LogOptions};
+use crate::executor::{ExecutorError, LogLine, LogOptions, LogRun};
 use crate::job::ObjectRef;
 
 /// How many lines are read ahead of whoever takes them.
@@ -45,7 +45,10 @@ pub(super) async fn open(
         tokio::spawn(follow::run(connection.clone(), source, object, options, sender));
         return Ok(ReceiverStream::new(lines).boxed());
     }
-    let runs = runs(connection, namespace, &object, &options).await?;
+    let runs = match &options.runs {
+        Some(known) => known.clone(),
+        None => runs(connection, namespace, &object, &options).await?,
+    };
     let (sender, lines) = mpsc::channel(LINES_AHEAD);
     tokio::spawn(async move {
         if let Err(error) = send_all(&source, &runs, &options, &sender).await {
@@ -62,7 +65,7 @@ async fn runs(
     namespace: &str,
     object: &ObjectRef,
     options: &LogOptions,
-) -> Result<Vec<Wanted>, ExecutorError> {
+) -> Result<Vec<LogRun>, ExecutorError> {
     let pods: Api<Pod> = Api::namespaced(connection.calls.clone(), namespace);
     let wanted = ListParams::default().labels(&format!("{}={}", evidence::CONTROLLER_UID, object.uid));
     let listed = pods.list(&wanted).await.map_err(|error| ExecutorError::Unreachable(api::chain(&error)))?;
@@ -76,12 +79,12 @@ async fn runs(
     Ok(pods.iter().flat_map(|pod| runs_of(pod, &name(pod))).collect())
 }
 
-fn runs_of(pod: &Pod, name: &str) -> Vec<Wanted> {
+fn runs_of(pod: &Pod, name: &str) -> Vec<LogRun> {
     let Some(status) = &pod.status else {
         return Vec::new();
     };
     let containers = status.init_container_statuses.iter().flatten().chain(status.container_statuses.iter().flatten());
-    let run = |container: &str, previous| Wanted { pod: name.to_owned(), container: container.to_owned(), previous };
+    let run = |container: &str, previous| LogRun { pod: name.to_owned(), container: container.to_owned(), previous };
     let mut runs = Vec::new();
     for shown in containers {
         let state = shown.state.clone().unwrap_or_default();
@@ -100,7 +103,7 @@ fn runs_of(pod: &Pod, name: &str) -> Vec<Wanted> {
 
 async fn send_all(
     source: &Source,
-    runs: &[Wanted],
+    runs: &[LogRun],
     options: &LogOptions,
     sender: &mpsc::Sender<Item>,
 ) -> Result<(), ExecutorError> {

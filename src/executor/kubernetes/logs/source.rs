@@ -11,7 +11,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::super::client::Connection;
 use super::super::{api, resume};
-use crate::executor::{ExecutorError, LogLine};
+use crate::executor::{ExecutorError, LogLine, LogRun};
 
 /// How much of a line is held before it is given as if it ended there.
 const LONGEST_LINE: usize = 128 * 1024;
@@ -22,15 +22,6 @@ pub(super) struct Source {
     calls: Client,
     streams: Client,
     namespace: String,
-}
-
-/// Which run of which container.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Wanted {
-    pub(super) pod: String,
-    pub(super) container: String,
-    /// The run before the current one.
-    pub(super) previous: bool,
 }
 
 /// What came of opening a log.
@@ -52,7 +43,7 @@ impl Source {
     /// Opens a log; with `follow` it goes on until the run has ended.
     pub(super) async fn open(
         &self,
-        wanted: &Wanted,
+        wanted: &LogRun,
         since: Option<Timestamp>,
         tail: Option<usize>,
         follow: bool,
@@ -79,8 +70,8 @@ impl Source {
         }
     }
 
-    fn path(&self, wanted: &Wanted, since: Option<Timestamp>, tail: Option<usize>, follow: bool) -> String {
-        let Wanted { pod, container, previous } = wanted;
+    fn path(&self, wanted: &LogRun, since: Option<Timestamp>, tail: Option<usize>, follow: bool) -> String {
+        let LogRun { pod, container, previous } = wanted;
         let mut path = format!(
             "/api/v1/namespaces/{}/pods/{}/log?container={}&timestamps=true",
             self.namespace,
@@ -122,7 +113,7 @@ pub(super) struct Lines {
 }
 
 impl Lines {
-    fn new(body: Body, wanted: &Wanted) -> Self {
+    fn new(body: Body, wanted: &LogRun) -> Self {
         Self {
             chunks: body.into_data_stream().boxed(),
             buffer: BytesMut::new(),
