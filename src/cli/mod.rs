@@ -31,6 +31,7 @@ pub mod sse;
 pub mod store;
 pub mod table;
 pub mod templates;
+pub mod unified;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -106,6 +107,7 @@ enum Command {
     Render(render::RenderArgs),
     Lint(lint::LintArgs),
     Templates(templates::TemplatesArgs),
+    Diff(diff::DiffArgs),
     Run(Box<run::RunArgs>),
     Jobs(jobs::JobsArgs),
     Store(store::StoreArgs),
@@ -143,6 +145,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Render(args) => render::run(args),
         Command::Lint(args) => lint::run(args),
         Command::Templates(args) => templates::run(args),
+        Command::Diff(args) => diff::run(args),
         Command::Run(args) => run::run(*args),
         Command::Jobs(args) => jobs::run(args),
         Command::Store(args) => store::run(args),

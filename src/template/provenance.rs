@@ -27,6 +27,12 @@ impl Repository {
         Self { folder: folder.to_owned(), known: OnceLock::new() }
     }
 
+    /// The repository of a folder as it was in a commit.
+    pub(crate) fn at(folder: &Path, commit: String) -> Self {
+        let known = Provenance { commit: Some(commit), dirty: false };
+        Self { folder: folder.to_owned(), known: OnceLock::from(known) }
+    }
+
     /// Runs `git`; where there is no git, or no repository, there is no provenance.
     pub(crate) fn provenance(&self) -> Provenance {
         self.known
@@ -45,17 +51,14 @@ impl Repository {
     }
 
     fn git(&self, args: &[&str]) -> Option<String> {
-        let output = Command::new("git")
-            .arg("-C")
-            .arg(&self.folder)
-            .args(args)
-            // Never waits for a person or for another git.
-            .env("GIT_OPTIONAL_LOCKS", "0")
-            .env("GIT_TERMINAL_PROMPT", "0")
-            .stdin(Stdio::null())
-            .stderr(Stdio::null())
-            .output()
-            .ok()?;
+        let output = git(&self.folder).args(args).stderr(Stdio::null()).output().ok()?;
         output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
     }
+}
+
+/// `git` in a folder. It never waits for a person or for another git.
+pub(super) fn git(folder: &Path) -> Command {
+    let mut command = Command::new("git");
+    command.arg("-C").arg(folder).env("GIT_OPTIONAL_LOCKS", "0").env("GIT_TERMINAL_PROMPT", "0").stdin(Stdio::null());
+    command
 }

@@ -4,6 +4,7 @@
 
 mod client;
 mod command_line;
+mod diff;
 mod docs;
 mod house;
 mod kubernetes_page;

@@ -9,10 +9,10 @@ use std::process::ExitCode;
 use anstyle::{AnsiColor, Style};
 use anyhow::Context as _;
 
-use super::super::diff;
 use super::super::failure::advise;
 use super::super::folder::FolderArgs;
 use super::super::render::misfit;
+use super::super::unified::unified;
 use crate::template::{Catalog, Context, Template, TemplateSource};
 
 /// Compares the manifest of every example with its golden one
@@ -145,7 +145,7 @@ fn compare(path: &Path, now: &str) -> anyhow::Result<Outcome> {
     match fs::read_to_string(path) {
         Ok(golden) if golden == now => Ok(Outcome::Same),
         Ok(golden) => {
-            let lines = diff::unified(&golden, now);
+            let lines = unified(&golden, now);
             Ok(Outcome::Differs(match lines.is_empty() {
                 true => "only the ends of its lines differ\n".to_owned(),
                 false => lines,

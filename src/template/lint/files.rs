@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::check::lint_template;
 use super::report::{Diagnostic, Level, Report};
-use crate::template::catalog::{names, read_partials, read_text};
+use crate::template::files::{names, read_partials, read_text};
 use crate::template::{CatalogError, Partials, Problem, Settings};
 
 /// A path that was named cannot be looked at.
