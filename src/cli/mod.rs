@@ -24,6 +24,7 @@ pub mod progress;
 pub mod reference;
 pub mod remote;
 pub mod render;
+pub mod replay;
 pub mod run;
 pub mod serve;
 pub mod show;
@@ -108,6 +109,7 @@ enum Command {
     Lint(lint::LintArgs),
     Templates(templates::TemplatesArgs),
     Diff(diff::DiffArgs),
+    Replay(Box<replay::ReplayArgs>),
     Run(Box<run::RunArgs>),
     Jobs(jobs::JobsArgs),
     Store(store::StoreArgs),
@@ -146,6 +148,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Lint(args) => lint::run(args),
         Command::Templates(args) => templates::run(args),
         Command::Diff(args) => diff::run(args),
+        Command::Replay(args) => replay::run(*args),
         Command::Run(args) => run::run(*args),
         Command::Jobs(args) => jobs::run(args),
         Command::Store(args) => store::run(args),

@@ -5,10 +5,11 @@ use std::path::Path;
 use std::process::Command;
 
 use insta::assert_snapshot;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::program::{jobwright, told};
+use crate::stub::{Reply, Stub};
 
 const HELLO: &str = "---
 title: Hello
@@ -147,4 +148,21 @@ fn where_no_comparison_can_be_made_it_is_said_why() {
     let empty = tempfile::tempdir().unwrap();
     let told = [diff(&root, &["--base", "v9"]), diff(&root, &["helo"]), diff(&bare, &[]), diff(&empty, &[])];
     assert_snapshot!("no_comparison", told.join("\n"));
+}
+
+#[test]
+fn recorded_jobs_are_rendered_with_both_versions() {
+    let root = repository(&[("hello", HELLO)]);
+    write(&root, "hello", &HELLO.replace("type: string", "type: string, maxLength: 4"));
+    let job = |id: &str, name: &str| json!({"id": id, "template": "hello", "parameters": {"name": name}});
+    let pages = [
+        json!({"items": [job("k4", "Ada"), job("k3", "Grace")], "next": "more"}),
+        json!({"items": [job("k2", "Ada"), job("k1", "Ada")], "next": null}),
+    ];
+    let stub = Stub::new(pages.into_iter().map(|page| Reply::Json(200, page)).collect());
+    let mut command = jobwright(&["replay", "--since", "2026-01-01T00:00:00Z", "--server", &stub.server]);
+    let told = told(&command.current_dir(root.path()).output().unwrap());
+    assert_snapshot!("replay", told);
+    let asked: Vec<_> = stub.asked().into_iter().map(|asked| asked.what).collect();
+    assert!(asked[0].contains("since=2026-01-01T00%3A00%3A00Z") && asked[1].contains("cursor=more"), "{asked:?}");
 }

@@ -7,19 +7,42 @@ use serde_json::{Map, Value};
 use super::super::render::misfit;
 use crate::template::{Catalog, Context, Entry, Template};
 
-type Parameters = Map<String, Value>;
+pub(crate) type Parameters = Map<String, Value>;
 
 /// What one input gives with the templates as they were, and as they are.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Compared {
+pub(crate) struct Compared {
     /// The template.
     pub(super) template: String,
-    /// The example.
-    pub(super) example: String,
-    /// Whether the example's parameters are those of the base, which are others now, or gone.
-    pub(super) former: bool,
+    /// Where the parameters come from.
+    pub(super) input: Input,
     /// What has changed.
-    pub(super) outcome: Outcome,
+    pub(crate) outcome: Outcome,
+}
+
+/// Where parameters come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Input {
+    /// None are needed to tell that a template is there, or broken.
+    None,
+    /// An example as it is now.
+    Example(String),
+    /// An example as it was at the base; its parameters are others now, or it is gone.
+    Former(String),
+    /// A recorded job, and how many others there are with the same parameters.
+    Job {
+        /// Its ID.
+        id: String,
+        /// How many others.
+        others: usize,
+    },
+}
+
+/// Parameters for a template, and where they come from.
+pub(crate) struct Case {
+    pub(crate) template: String,
+    pub(crate) input: Input,
+    pub(crate) parameters: Parameters,
 }
 
 /// What a template gives for an input.
@@ -35,7 +58,7 @@ enum Given {
 
 /// What has changed in what an input gives.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Outcome {
+pub(crate) enum Outcome {
     /// Nothing.
     Same,
     /// One manifest and the other.
@@ -64,7 +87,7 @@ impl Outcome {
             (Given::Nothing(why), Given::Manifest(now)) => Self::Mended { why, now },
             (Given::Nothing(_), Given::Nothing(why)) => Self::StillBroken { why },
             (Given::Nothing(_), Given::NoTemplate) => Self::Removed { before: None },
-            // No input comes from a template that is in neither.
+            // A job of a template that was gone before: nothing is other than it was.
             (Given::NoTemplate, Given::NoTemplate) => Self::Same,
         }
     }
@@ -112,44 +135,51 @@ impl Outcome {
 }
 
 /// Compares what every example of either version gives with both of them.
-pub(super) fn compare(base: &Catalog, now: &Catalog, wanted: impl Fn(&str) -> bool) -> Vec<Compared> {
+pub(crate) fn examples(base: &Catalog, now: &Catalog, wanted: impl Fn(&str) -> bool) -> Vec<Compared> {
     let names: BTreeSet<&str> = base.entries().chain(now.entries()).map(|entry| entry.name.as_str()).collect();
     let mut compared = Vec::new();
     for name in names.into_iter().filter(|name| wanted(name)) {
-        let (before, after) = (base.entry(name), now.entry(name));
-        let outcome =
-            |parameters: Option<&Parameters>| Outcome::of(given(before, parameters), given(after, parameters));
-        let mut add = |example: &str, former, outcome| {
-            compared.push(Compared { template: name.to_owned(), example: example.to_owned(), former, outcome });
-        };
-        let inputs = inputs(before, after);
+        let inputs = inputs(base.entry(name), now.entry(name));
         if inputs.is_empty() {
             // A template without examples, or one that does not load: only that can be told.
-            let outcome = outcome(None);
+            let outcome = outcome(base, now, name, None);
             if outcome != Outcome::Same {
-                add("", false, outcome);
+                compared.push(Compared { template: name.to_owned(), input: Input::None, outcome });
             }
         }
-        for (example, former, parameters) in inputs {
-            add(example, former, outcome(Some(parameters)));
+        for (input, parameters) in inputs {
+            let outcome = outcome(base, now, name, Some(parameters));
+            compared.push(Compared { template: name.to_owned(), input, outcome });
         }
     }
     compared
 }
 
+/// Compares what each of these cases gives.
+pub(crate) fn cases(base: &Catalog, now: &Catalog, cases: Vec<Case>) -> Vec<Compared> {
+    let compared = cases.into_iter().map(|Case { template, input, parameters }| {
+        let outcome = outcome(base, now, &template, Some(&parameters));
+        Compared { template, input, outcome }
+    });
+    compared.collect()
+}
+
+fn outcome(base: &Catalog, now: &Catalog, template: &str, parameters: Option<&Parameters>) -> Outcome {
+    Outcome::of(given(base.entry(template), parameters), given(now.entry(template), parameters))
+}
+
 /// The examples there are now, and those there were whose parameters are others now or gone.
-fn inputs<'a>(before: Option<&'a Entry>, now: Option<&'a Entry>) -> Vec<(&'a str, bool, &'a Parameters)> {
+fn inputs<'a>(before: Option<&'a Entry>, now: Option<&'a Entry>) -> Vec<(Input, &'a Parameters)> {
     let examples = |entry: Option<&'a Entry>| entry.and_then(Entry::template).map(|template| template.examples());
     let (before, now) = (examples(before), examples(now));
-    let mut inputs: Vec<_> =
-        now.into_iter().flatten().map(|(name, parameters)| (name.as_str(), false, parameters)).collect();
-    for (name, parameters) in before.into_iter().flatten() {
-        if now.and_then(|now| now.get(name)) != Some(parameters) {
-            inputs.push((name, true, parameters));
-        }
-    }
+    let current = now.into_iter().flatten().map(|(name, parameters)| (name, false, parameters));
+    let changed = |(name, parameters): &(&String, &Parameters)| now.and_then(|now| now.get(*name)) != Some(*parameters);
+    let former = before.into_iter().flatten().filter(changed).map(|(name, parameters)| (name, true, parameters));
+    let mut inputs: Vec<_> = current.chain(former).collect();
     inputs.sort_by_key(|(name, former, _)| (*name, *former));
-    inputs
+    let input =
+        |name: &str, former| if former { Input::Former(name.to_owned()) } else { Input::Example(name.to_owned()) };
+    inputs.into_iter().map(|(name, former, parameters)| (input(name, former), parameters)).collect()
 }
 
 fn given(entry: Option<&Entry>, parameters: Option<&Parameters>) -> Given {

@@ -1,6 +1,7 @@
-//! `jobwright diff`: what a change of the templates changes in what would be launched.
+//! `jobwright diff`: what a change of the templates changes in what would be launched. [`compare`] and [`show`] serve
+//! `jobwright replay` as well.
 
-mod compare;
+pub(super) mod compare;
 mod show;
 
 use std::io::Write;
@@ -34,6 +35,13 @@ pub struct DiffArgs {
     #[arg(value_name = "TEMPLATE")]
     names: Vec<String>,
 
+    #[command(flatten)]
+    versions: VersionArgs,
+}
+
+/// Which two versions of the templates to compare, and how to tell what differs.
+#[derive(Debug, clap::Args)]
+pub(super) struct VersionArgs {
     /// The revision to compare with: a commit, a branch, a tag
     #[arg(long, value_name = "REV", default_value = "HEAD", env = "JOBWRIGHT_DIFF_BASE")]
     base: String,
@@ -48,6 +56,12 @@ pub struct DiffArgs {
 
     #[command(flatten)]
     folder: FolderArgs,
+}
+
+/// The templates as they were, and as they are.
+pub(super) struct Versions {
+    pub(super) base: Catalog,
+    pub(super) now: Catalog,
 }
 
 /// How changes are written.
@@ -87,42 +101,47 @@ impl FailOn {
 /// # Errors
 /// When stdout cannot be written to. That no comparison can be made is told with an exit code of its own.
 pub fn run(args: DiffArgs) -> anyhow::Result<ExitCode> {
-    let compared = match comparison(&args) {
-        Ok(compared) => compared,
-        Err(error) => {
-            failure::report(&error);
-            return Ok(ExitCode::from(2));
-        }
-    };
-    let text = match args.output {
-        Format::Text => show::text(&compared),
-        Format::Markdown => show::markdown(&compared, &args.base),
-        Format::Json => show::json(&compared, &args.base),
-    };
-    anstream::stdout().write_all(text.as_bytes())?;
-    writeln!(anstream::stderr(), "{}", show::summary(&compared, &args.base))?;
-    let fails = compared.iter().any(|it| args.fail_on.fails(&it.outcome));
-    Ok(if fails { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    args.versions.told(args.versions.load().and_then(|versions| examples(&args.names, &versions)))
 }
 
-fn comparison(args: &DiffArgs) -> anyhow::Result<Vec<Compared>> {
-    let now = args.folder.source();
-    let TemplateSource::Folder(folder) = &now else {
-        return Err(advise(
-            anyhow!("there is no template folder here to compare"),
-            "name one: jobwright diff --templates DIR",
-        ));
-    };
-    let base = TemplateSource::Revision { folder: folder.clone(), revision: args.base.clone() };
-    let settings = args.folder.settings();
-    let now = Catalog::load(&now, &settings)?;
-    let base = Catalog::load(&base, &settings)?;
-    for name in &args.names {
-        if base.entry(name).is_none() {
-            now.get(name).map_err(|error| {
-                if now.entry(name).is_some() { anyhow!(error) } else { advise(error, "jobwright templates list") }
-            })?;
+fn examples(names: &[String], Versions { base, now }: &Versions) -> anyhow::Result<Vec<Compared>> {
+    for name in names {
+        if base.entry(name).is_none() && now.entry(name).is_none() {
+            now.get(name).map_err(|error| advise(error, "`jobwright templates list` shows the templates"))?;
         }
     }
-    Ok(compare::compare(&base, &now, |name| args.names.is_empty() || args.names.iter().any(|it| it == name)))
+    Ok(compare::examples(base, now, |name| names.is_empty() || names.iter().any(|it| it == name)))
+}
+
+impl VersionArgs {
+    /// Loads both versions.
+    pub(super) fn load(&self) -> anyhow::Result<Versions> {
+        let now = self.folder.source();
+        let TemplateSource::Folder(folder) = &now else {
+            return Err(advise(anyhow!("there is no template folder here to compare"), "name one: --templates DIR"));
+        };
+        let base = TemplateSource::Revision { folder: folder.clone(), revision: self.base.clone() };
+        let settings = self.folder.settings();
+        Ok(Versions { base: Catalog::load(&base, &settings)?, now: Catalog::load(&now, &settings)? })
+    }
+
+    /// Tells what was found, and gives the exit code: one of its own where nothing could be compared.
+    pub(super) fn told(&self, compared: anyhow::Result<Vec<Compared>>) -> anyhow::Result<ExitCode> {
+        let compared = match compared {
+            Ok(compared) => compared,
+            Err(error) => {
+                failure::report(&error);
+                return Ok(ExitCode::from(2));
+            }
+        };
+        let text = match self.output {
+            Format::Text => show::text(&compared),
+            Format::Markdown => show::markdown(&compared, &self.base),
+            Format::Json => show::json(&compared, &self.base),
+        };
+        anstream::stdout().write_all(text.as_bytes())?;
+        writeln!(anstream::stderr(), "{}", show::summary(&compared, &self.base))?;
+        let fails = compared.iter().any(|it| self.fail_on.fails(&it.outcome));
+        Ok(if fails { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    }
 }

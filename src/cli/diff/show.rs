@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use anstyle::{AnsiColor, Style};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::super::unified::unified;
-use super::compare::{Compared, Outcome};
+use super::compare::{Compared, Input, Outcome};
 
 /// As `templates test` tells it: a line for each example that changes, and how.
 pub(super) fn text(compared: &[Compared]) -> String {
@@ -36,7 +36,7 @@ pub(super) fn markdown(compared: &[Compared], base: &str) -> String {
     let mut out = format!("### Manifests, compared with `{base}`\n\n{}.\n", summary(compared, base));
     let changes: Vec<_> = compared.iter().filter(|it| it.outcome != Outcome::Same).collect();
     if !changes.is_empty() {
-        out += "\n| example | |\n|---|---|\n";
+        out += "\n| | |\n|---|---|\n";
     }
     for it in &changes {
         // Writing to a String cannot fail.
@@ -68,12 +68,21 @@ pub(super) fn json(compared: &[Compared], base: &str) -> String {
         let (before, now) = it.outcome.manifests();
         let manifest = |text: &str| (!text.is_empty()).then(|| text.to_owned());
         json!({
-            "template": it.template, "example": it.example, "former": it.former, "outcome": it.outcome.word(),
+            "template": it.template, "input": input(&it.input), "outcome": it.outcome.word(),
             "why": it.outcome.why(), "before": manifest(before), "now": manifest(now),
         })
     };
     let items: Vec<_> = compared.iter().map(item).collect();
     format!("{:#}\n", json!({"base": base, "items": items}))
+}
+
+fn input(input: &Input) -> Value {
+    match input {
+        Input::None => Value::Null,
+        Input::Example(name) => json!({"example": name}),
+        Input::Former(name) => json!({"example": name, "former": true}),
+        Input::Job { id, others } => json!({"job": id, "others": others}),
+    }
 }
 
 /// `7 examples since HEAD: 1 changed, 6 same`.
@@ -83,22 +92,24 @@ pub(super) fn summary(compared: &[Compared], base: &str) -> String {
         *counts.entry(it.outcome.word()).or_default() += 1;
     }
     let counts: Vec<_> = counts.iter().map(|(word, count)| format!("{count} {word}")).collect();
-    let total = compared.len();
-    match total {
-        0 => "there is no example to compare".to_owned(),
-        _ => format!("{total} example{} since {base}: {}", if total == 1 { "" } else { "s" }, counts.join(", ")),
+    let jobs = compared.iter().any(|it| matches!(it.input, Input::Job { .. }));
+    let (what, plural) = if jobs { ("input", "inputs") } else { ("example", "examples") };
+    match compared.len() {
+        0 => "there is nothing to compare".to_owned(),
+        1 => format!("1 {what} since {base}: {}", counts.join(", ")),
+        total => format!("{total} {plural} since {base}: {}", counts.join(", ")),
     }
 }
 
 fn name(it: &Compared) -> String {
-    let mut name = it.template.clone();
-    if !it.example.is_empty() {
-        name = format!("{name}/{}", it.example);
+    let template = &it.template;
+    match &it.input {
+        Input::None => template.clone(),
+        Input::Example(name) => format!("{template}/{name}"),
+        Input::Former(name) => format!("{template}/{name} (as it was)"),
+        Input::Job { id, others: 0 } => format!("{template}, job {id}"),
+        Input::Job { id, others } => format!("{template}, job {id} and {others} more like it"),
     }
-    if it.former {
-        name += " (as it was)";
-    }
-    name
 }
 
 /// How the manifest differs. One that is no longer there would only be a wall of lines.

@@ -57,7 +57,7 @@ pub(super) struct ListArgs {
 
 /// Which jobs are meant.
 #[derive(Debug, Clone, clap::Args)]
-pub(super) struct FilterArgs {
+pub(in crate::cli) struct FilterArgs {
     /// Only jobs in these phases
     #[arg(long, value_name = "PHASE", value_delimiter = ',', env = "JOBWRIGHT_PHASE")]
     pub(super) phase: Vec<Phase>,
@@ -78,7 +78,9 @@ const PAGE: u64 = 500;
 pub(super) fn run(args: ListArgs) -> anyhow::Result<ExitCode> {
     let client = Client::new(&args.server)?;
     let now = Timestamp::now();
-    let (jobs, next) = collect(&client, &args, now)?;
+    let (since, until) = (args.since.map(|it| it.resolve(now)), args.until.map(|it| it.resolve(now)));
+    let wanted = if args.all { u64::MAX } else { args.limit };
+    let (jobs, next) = collect(&client, &args.filter, since, until, wanted)?;
     let stdout = &mut anstream::stdout().lock();
     match args.output.output {
         format @ (Format::Json | Format::Yaml) => {
@@ -106,15 +108,19 @@ pub(super) fn run(args: ListArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// The jobs that are meant, over as many pages as it takes, and the cursor of what comes after them.
-fn collect(client: &Client, args: &ListArgs, now: Timestamp) -> anyhow::Result<(Vec<Value>, Value)> {
-    let wanted = if args.all { u64::MAX } else { args.limit };
-    let (since, until) = (args.since.map(|it| it.resolve(now)), args.until.map(|it| it.resolve(now)));
+pub(in crate::cli) fn collect(
+    client: &Client,
+    filter: &FilterArgs,
+    since: Option<Timestamp>,
+    until: Option<Timestamp>,
+    wanted: u64,
+) -> anyhow::Result<(Vec<Value>, Value)> {
     let mut jobs = Vec::new();
     let mut cursor = Value::Null;
     let mut progress = Progress::new("jobs");
     loop {
         let missing = wanted - jobs.len() as u64;
-        let path = page_path(&args.filter, since, until, missing.min(PAGE), cursor.as_str());
+        let path = page_path(filter, since, until, missing.min(PAGE), cursor.as_str());
         let mut page = client.get(&path)?;
         if let Value::Array(items) = page["items"].take() {
             jobs.extend(items);

@@ -11,6 +11,8 @@ use std::process::ExitCode;
 use clap::Subcommand;
 use jiff::{SpanRelativeTo, Timestamp};
 
+pub(super) use self::list::{FilterArgs, collect};
+
 /// Looks at jobs on a server, and acts on them
 #[derive(Debug, clap::Args)]
 #[command(
@@ -54,13 +56,13 @@ pub fn run(args: JobsArgs) -> anyhow::Result<ExitCode> {
 
 /// A moment on the command line: RFC 3339 (`2026-01-31T09:00:00Z`), or how long ago (`90s`, `1h30m`, `7d`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Moment {
+pub(super) enum Moment {
     At(Timestamp),
     Ago(jiff::SignedDuration),
 }
 
 impl Moment {
-    fn resolve(self, now: Timestamp) -> Timestamp {
+    pub(super) fn resolve(self, now: Timestamp) -> Timestamp {
         match self {
             Self::At(at) => at,
             Self::Ago(ago) => now.checked_sub(ago).unwrap_or(Timestamp::MIN),
