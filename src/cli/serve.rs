@@ -195,7 +195,7 @@ async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
         false => None,
     };
     let mode = args.access.mode(cluster.as_ref())?;
-    let listener = bind(args.listen).await?;
+    let listener = bind(args.listen)?;
     let address = listener.local_addr().context("cannot tell the address")?;
     let base = args.callback_url.clone().unwrap_or_else(|| format!("http://{}", reachable(address)));
 
@@ -261,8 +261,8 @@ pub(super) fn reachable(address: SocketAddr) -> SocketAddr {
     reachable
 }
 
-async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address).await.map_err(|error| {
+fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    server::listen(address, &server::Limits::default()).map_err(|error| {
         use std::io::ErrorKind as Kind;
         match error.kind() {
             Kind::AddrInUse => anyhow::anyhow!(

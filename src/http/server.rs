@@ -15,7 +15,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::CancellationToken;
@@ -51,6 +51,19 @@ impl Default for Limits {
 /// The address of a connection's other end: an extension of each of its requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Peer(pub SocketAddr);
+
+/// Begins to listen. As many connections as are served at once may wait to be taken: by default so few may that a
+/// thousand callers at once would be hung up on.
+///
+/// # Errors
+/// If the address cannot be had.
+pub fn listen(address: SocketAddr, limits: &Limits) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // So that a service can start again at once where connections of the last one are still being forgotten.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(u32::try_from(limits.connections).unwrap_or(u32::MAX))
+}
 
 /// Serves connections until `shutdown` is cancelled, then takes no more, lets the requests under way end, and returns
 /// how many were cut off because they took too long.

@@ -6,9 +6,12 @@
 mod review_server;
 #[path = "../support/mod.rs"]
 mod support;
+#[path = "../support/tally.rs"]
+mod tally;
 
 mod auth;
 mod callbacks;
+mod concurrency;
 mod durability;
 mod inputs;
 mod jobs;

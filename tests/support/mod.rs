@@ -459,6 +459,23 @@ impl TestApp {
         request.try_send()
     }
 
+    /// Sends many POSTs, all of them at the same moment, and gives the answers in their order.
+    pub fn post_at_once(&self, path: &str, bodies: &[Value]) -> Vec<Answer> {
+        let start = std::sync::Barrier::new(bodies.len());
+        thread::scope(|scope| {
+            let ask = |body| {
+                let (this, start) = (self, &start);
+                let asking = move || {
+                    start.wait();
+                    this.post(path, body)
+                };
+                thread::Builder::new().stack_size(512 << 10).spawn_scoped(scope, asking).unwrap()
+            };
+            let asking: Vec<_> = bodies.iter().map(ask).collect();
+            asking.into_iter().map(|it| it.join().unwrap()).collect()
+        })
+    }
+
     /// Looks again until there is something. For what no event tells.
     pub fn until<T>(&self, mut look: impl FnMut() -> Option<T>) -> T {
         let begun = Instant::now();
