@@ -32,6 +32,12 @@ pub(crate) enum Create {
     Refused,
     /// There is no answer, ever; the object is not made.
     Hangs,
+    /// The name is taken by the object that was made before, or by one of an earlier job, which is being deleted.
+    Leaving,
+    /// The name was taken, and is free again.
+    Vanished,
+    /// The object that was made before was deleted.
+    Gone,
 }
 
 /// What the executor warns of where it is to.
@@ -183,6 +189,13 @@ impl FakeExecutor {
         }
     }
 
+    /// The object that was made for an intent, or one of an earlier job.
+    fn made(&self, intent: &Intent) -> ObjectRef {
+        let made = self.state().objects.get(&intent.object_name).map(|(_, snapshot)| snapshot.object.clone());
+        let (name, namespace) = (intent.object_name.clone(), "fake".to_owned());
+        made.unwrap_or_else(|| ObjectRef { name, namespace, uid: "uid-earlier".into() })
+    }
+
     fn make(&self, intent: &Intent) -> ObjectRef {
         let mut state = self.state();
         if let Some((_, snapshot)) = state.objects.get(&intent.object_name) {
@@ -239,6 +252,9 @@ impl Executor for FakeExecutor {
                     message: "exceeded quota".into(),
                 }),
                 Create::Hangs => std::future::pending().await,
+                Create::Leaving => CreateOutcome::Leaving { object: self.made(intent) },
+                Create::Vanished => CreateOutcome::Vanished,
+                Create::Gone => CreateOutcome::Gone { object: self.made(intent) },
             }
         }
         .boxed()

@@ -97,6 +97,11 @@ pub enum CreateOutcome {
         /// The object.
         object: ObjectRef,
     },
+    /// An earlier attempt had made it, and it was deleted since.
+    Gone {
+        /// The object.
+        object: ObjectRef,
+    },
     /// It was refused for good; nothing was created.
     Refused(Refusal),
     /// It may or may not exist: the same create is to be sent again, after this long at least.

@@ -186,6 +186,11 @@ impl Service {
                     self.note(&id, Fact::Created { object, warnings: Vec::new(), at: Timestamp::now() });
                     break;
                 }
+                CreateOutcome::Gone { object } => {
+                    let gone = Evidence::Gone { object, at: Timestamp::now(), witnessed: true };
+                    self.note(&id, Fact::Evidence(gone));
+                    break;
+                }
                 CreateOutcome::Refused(refusal) => {
                     self.note(&id, Fact::Refused(refusal));
                     break;

@@ -18,6 +18,7 @@ use crate::store::Options;
 use crate::template::{MASK, TemplateSource};
 
 mod dry_run;
+mod outcomes;
 
 const TEMPLATE: &str = r#"---
 title: A task

@@ -205,10 +205,10 @@ async fn a_connection_that_does_not_come_about_is_given_up_before_the_call_is() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_answer_that_comes_in_drops_ends_with_the_call() {
+async fn a_name_that_is_taken_by_nobody_can_say_whom_leaves_the_outcome_open() {
     let house = House::new();
     house.launch("k1").await;
-    // The name is taken, and what has it is read, but not to its end.
+    // The name is taken, and who has it cannot be read.
     house.server.script("GET /jobs/hello-k1", Fault::Hang);
     let outcome = house.executor.create(&intent("k1")).await;
     unknown(&outcome);

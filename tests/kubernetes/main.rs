@@ -6,12 +6,17 @@
 mod api_server;
 #[path = "../support/mod.rs"]
 mod support;
+#[path = "../support/tally.rs"]
+mod tally;
 
+mod campaign;
+mod concurrency;
 mod dry_run;
 mod ends;
 mod house;
 mod launch;
 mod logs;
+mod lost_answers;
 mod preflight;
 mod serve;
 mod watch;

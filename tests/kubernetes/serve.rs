@@ -7,7 +7,7 @@ use crate::house::{exited, running};
 use crate::support::{Setup, TestApp};
 
 /// A template with nothing to it.
-const HELLO: &str = r#"---
+pub(crate) const HELLO: &str = r#"---
 title: Hello
 examples: {one: {}}
 ---
@@ -25,23 +25,23 @@ spec:
           resources: {limits: {cpu: 100m, memory: 32Mi}}
 "#;
 
-fn setup(server: &ApiServer) -> Setup {
+pub(crate) fn setup(server: &ApiServer) -> Setup {
     let setup = Setup::new().with(&["--executor", "kubernetes"]).template("hello", HELLO);
     let kubeconfig = server.kubeconfig(setup.path());
     setup.env("KUBECONFIG", kubeconfig)
 }
 
-fn launch(app: &TestApp, id: &str) -> Value {
+pub(crate) fn launch(app: &TestApp, id: &str) -> Value {
     let answer = app.post("/api/v1/jobs", &json!({"template": "hello", "id": id}));
     assert!(matches!(answer.status, 200 | 201), "{answer:?}");
     answer.json()
 }
 
-fn object_name(job: &Value) -> String {
+pub(crate) fn object_name(job: &Value) -> String {
     job["object"]["name"].as_str().unwrap().to_owned()
 }
 
-fn ended(job: &Value) -> bool {
+pub(crate) fn ended(job: &Value) -> bool {
     !job["ended"].is_null()
 }
 
@@ -177,6 +177,73 @@ fn what_was_deleted_while_the_server_was_away_is_lost() {
     server.come_back();
     let job = app.wait("k1", ended);
     assert_eq!((&job["phase"], &job["reason"]), (&json!("Lost"), &json!("ObjectGone")));
+}
+
+#[test]
+fn an_object_that_was_made_and_deleted_before_anybody_saw_it_is_on_record_as_deleted() {
+    let server = ApiServer::start();
+    let app = setup(&server).start();
+    // Nothing of it is seen, and nobody can look for it, until it is gone.
+    server.script_times(1000, "GET /jobs? labelSelector=", Fault::Refuse(500, "InternalError", "as scripted"));
+    server.cut_streams();
+    server.script("POST /jobs?", Fault::CutAfterwards);
+    server.script("GET /jobs? fieldSelector= resourceVersion=0", Fault::Double);
+    server.script_times(1000, "GET /jobs? fieldSelector=", Fault::Refuse(500, "InternalError", "as scripted"));
+    std::thread::scope(|scope| {
+        scope.spawn(|| launch(&app, "k1"));
+        let name = server.wait_for_creations(1).remove(0);
+        server.remove(Kind::Job, &name);
+        server.heal();
+    });
+    let job = app.wait("k1", ended);
+    assert_eq!((&job["phase"], &job["reason"]), (&json!("Cancelled"), &json!("Deleted")));
+    assert_eq!(server.created_uids(), [(object_name(&job), job["object"]["uid"].as_str().unwrap().to_owned())]);
+}
+
+#[test]
+fn a_server_that_asks_for_time_is_given_it() {
+    let server = ApiServer::start();
+    let app = setup(&server).start();
+    server.script("POST /jobs?", Fault::Later(429, 2));
+    launch(&app, "k1");
+    let job = app.wait("k1", |job| !job["object"].is_null());
+    let sent = server.arrived("POST /jobs?");
+    assert_eq!(sent.len(), 2);
+    assert!(sent[1].at.duration_since(sent[0].at) >= std::time::Duration::from_secs(2));
+    assert_eq!(server.created(), [object_name(&job)]);
+}
+
+#[test]
+fn a_server_that_is_restored_from_a_backup_gets_no_second_object_of_a_job() {
+    let mut server = ApiServer::start();
+    let app = setup(&server).start();
+    let before = object_name(&launch(&app, "before"));
+    server.add_pod(&before, "p1", running());
+    app.wait_for_phase("before", "Running");
+    let backup = server.version();
+    let ends = [("forgotten", "Lost", "ObjectGone"), ("stopped", "Cancelled", "Cancelled")];
+    for (id, ..) in ends {
+        launch(&app, id);
+    }
+    app.wait_for_phase("forgotten", "Waiting");
+    assert_eq!(app.post("/api/v1/jobs/stopped/cancel", &json!({})).status, 200);
+    server.go_away();
+    server.restore(backup);
+    server.come_back();
+    for (id, phase, reason) in ends {
+        let job = app.wait(id, ended);
+        assert_eq!((&job["phase"], &job["reason"]), (&json!(phase), &json!(reason)), "{id}");
+        assert_eq!(launch(&app, id)["phase"], phase, "the same launch again is the same job");
+    }
+    assert_eq!(server.created().len(), 3, "although their names are free");
+    // What was there goes on, under versions that were there before.
+    assert_eq!(app.get("/api/v1/jobs/before").json()["phase"], "Running");
+    server.set_pod("p1", exited(0));
+    server.conclude(&before, "Complete", "");
+    assert_eq!(app.wait("before", ended)["phase"], "Succeeded");
+    let after = object_name(&launch(&app, "after"));
+    server.conclude(&after, "Complete", "");
+    assert_eq!(app.wait("after", ended)["phase"], "Succeeded");
 }
 
 #[test]

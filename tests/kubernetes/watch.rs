@@ -18,7 +18,7 @@ fn reason(watch: &Watch, id: &str) -> (Phase, Option<String>) {
 
 /// How often Jobs were listed.
 fn lists(house: &House) -> usize {
-    let all = house.server.arrived("GET /jobs?");
+    let all = house.server.arrived("GET /jobs? labelSelector=");
     all.iter().filter(|it| !it.line.contains("watch=true") && !it.line.contains("continue=")).count()
 }
 
@@ -36,7 +36,7 @@ async fn what_there_is_comes_first_and_only_of_this_installation() {
     let mut watch = Watch::of(&house.executor);
     assert_eq!(watch.list().await, [name("k1")]);
     assert_eq!(watch.shown.len(), 1, "nothing comes before the list");
-    let asked = &house.server.arrived("GET /jobs?")[0].line;
+    let asked = &house.server.arrived("GET /jobs? labelSelector=")[0].line;
     assert!(asked.contains("app.kubernetes.io/managed-by=jobwright,jobwright.dev/installation=here"), "{asked}");
 }
 
@@ -254,4 +254,58 @@ async fn pods_that_are_left_behind_are_told_of() {
     assert_eq!((verdict.phase, verdict.reason.as_deref()), (Phase::Cancelled, Some("Deleted")));
     let message = "its object was deleted by someone else while a container ran, and its pods were left running";
     assert_eq!(verdict.message.as_deref(), Some(message));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_that_come_in_the_wrong_order_change_nothing_in_the_end() {
+    let house = House::new();
+    house.server.script_times(100, JOB_WATCHES, Fault::Reversed);
+    house.server.script_times(100, POD_WATCHES, Fault::Reversed);
+    let mut watch = Watch::of(&house.executor);
+    watch.list().await;
+    let object = house.launch("k1").await;
+    house.server.add_pod(&object.name, "p1", running());
+    house.server.set_pod("p1", exited(3));
+    house.server.conclude(&object.name, "Failed", "BackoffLimitExceeded");
+    watch.until_status("k1", |it| it.ended.is_some()).await;
+    house.server.collect(&object.name);
+    watch.until_status("k1", |it| it.gone.is_some()).await;
+    assert_eq!(watch.status("k1").verdict().phase, Phase::Failed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_quiet_watch_goes_on_from_where_the_server_says_it_is() {
+    let house = House::new();
+    let mut watch = Watch::of(&house.executor);
+    watch.list().await;
+    // Much comes to pass that is none of ours, and is forgotten.
+    let foreign = house.server.add(Kind::Job, json!({"metadata": {"name": "foreign"}, "spec": {}}));
+    let version = foreign["metadata"]["resourceVersion"].as_str().unwrap();
+    house.server.wait_for(1, &format!("{JOB_WATCHES} resourceVersion={version}"));
+    house.launch("k1").await;
+    watch.until_status("k1", |it| it.seen.is_some()).await;
+    assert_eq!(lists(&house), 1, "a bookmark has kept it from listing");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_restored_from_a_backup_is_listened_to_although_its_versions_are_old() {
+    let mut house = House::new();
+    house.launch("k1").await;
+    let backup = house.server.version();
+    for number in 2..20 {
+        house.launch(&format!("k{number}")).await;
+    }
+    let mut watch = Watch::of(&house.executor);
+    watch.list().await;
+    // So that it has seen how far the server was.
+    house.server.conclude(&name("k2"), "Complete", "");
+    watch.until_status("k2", |it| it.ended.is_some()).await;
+    house.server.go_away();
+    house.server.restore(backup);
+    house.server.come_back();
+    while watch.list().await != [name("k1")] {}
+    house.server.conclude(&name("k1"), "Complete", "");
+    watch.until_status("k1", |it| it.ended.is_some()).await;
+    house.launch("new").await;
+    watch.until_status("new", |it| it.seen.is_some()).await;
 }

@@ -60,8 +60,7 @@ impl Tally {
             eprintln!("  {count:>9} {what}");
         }
         if let Some(folder) = std::env::var_os("JOBWRIGHT_TEST_TALLY") {
-            let written =
-                Written { campaign: self.campaign, at: Timestamp::now(), seconds, counts: &self.counts };
+            let written = Written { campaign: self.campaign, at: Timestamp::now(), seconds, counts: &self.counts };
             let path = PathBuf::from(folder).join(format!("{}.json", self.campaign));
             let text = serde_json::to_string_pretty(&written).unwrap() + "\n";
             std::fs::write(&path, text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));

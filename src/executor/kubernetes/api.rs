@@ -31,6 +31,8 @@ pub(super) enum Answer {
     Failed(Failure),
     /// There was no answer that could be understood. Whether the call was carried out is not known.
     Silence(String),
+    /// No connection came about, so that nothing was sent.
+    Unsent(String),
 }
 
 /// A refusal, or a failure that the server itself tells of.
@@ -90,6 +92,7 @@ async fn call(connection: &Connection, request: http::Result<http::Request<Body>
 async fn answer(connection: &Connection, request: http::Request<Body>) -> Answer {
     let response = match connection.calls.send(request).await {
         Ok(response) => response,
+        Err(kube::Error::Service(error)) if is_unsent(&*error) => return Answer::Unsent(chain(&*error)),
         Err(kube::Error::Service(error)) => return Answer::Silence(chain(&*error)),
         Err(error) => return Answer::Silence(chain(&error)),
     };
@@ -105,6 +108,18 @@ async fn answer(connection: &Connection, request: http::Request<Body>) -> Answer
         };
     }
     Answer::Failed(failure(head.status, &head.headers, &body))
+}
+
+/// Whether a call failed before there was a connection. Nothing else proves that the request is not on its way.
+fn is_unsent(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut error = Some(error);
+    while let Some(it) = error {
+        if let Some(error) = it.downcast_ref::<hyper_util::client::legacy::Error>() {
+            return error.is_connect();
+        }
+        error = it.source();
+    }
+    false
 }
 
 /// A failure in the server's own words, or in those of whoever stands between.

@@ -2,6 +2,7 @@
 //!
 //! - [`client`]: the connection, with every wait bounded;
 //! - [`api`]: calls whose answer is told in full; [`outcome`]: what a launch has come to. Pure;
+//! - [`past`]: whether a launch whose answer was lost had come to something that is gone by now;
 //! - [`watch`]: the watches; [`index`]: what they come to together; [`evidence`], [`refusals`]: from Kubernetes' objects
 //!   to evidence. Pure;
 //! - [`logs`]: container logs, live and afterwards; [`resume`]: where to go on after a cut. Pure;
@@ -16,6 +17,7 @@ mod evidence;
 mod index;
 mod logs;
 mod outcome;
+mod past;
 pub mod preflight;
 mod refusals;
 mod resume;
@@ -42,6 +44,7 @@ use serde_json::Value;
 use self::api::Answer;
 use self::client::Connection;
 use self::outcome::Step;
+use self::past::Traces;
 use super::{
     CreateOutcome, DryRun, DryRunError, Executor, ExecutorError, Found, LogLine, LogOptions, Observation, Unsupported,
 };
@@ -63,6 +66,7 @@ struct Inner {
     installation: InstallationId,
     preflight: preflight::Preflight,
     revisions: Arc<index::Revisions>,
+    past: Arc<past::Past>,
 }
 
 impl KubernetesExecutor {
@@ -70,14 +74,22 @@ impl KubernetesExecutor {
     pub fn new(connection: Connection, namespace: impl Into<String>, installation: InstallationId) -> Self {
         let namespace = namespace.into();
         let preflight = preflight::Preflight::new(connection.clone(), namespace.clone());
-        let revisions = Arc::default();
-        Self { inner: Arc::new(Inner { connection, namespace, installation, preflight, revisions }) }
+        let (revisions, past) = (Arc::default(), Arc::default());
+        Self { inner: Arc::new(Inner { connection, namespace, installation, preflight, revisions, past }) }
     }
 
     /// Checks whether jobs can be launched here: a line for each thing that was looked at, in order.
     pub async fn preflight(&self) -> Vec<preflight::Finding> {
         self.inner.preflight.look().await
     }
+}
+
+/// What came of sending a create.
+enum Sent {
+    /// This.
+    Outcome(CreateOutcome),
+    /// No connection came about, so that nothing was sent.
+    Not(String),
 }
 
 impl Inner {
@@ -95,14 +107,66 @@ impl Inner {
     }
 
     async fn create(&self, intent: &Intent) -> CreateOutcome {
+        let (name, jobs) = (intent.object_name.as_str(), self.jobs());
+        let wanted = past::Wanted {
+            connection: &self.connection,
+            namespace: &self.namespace,
+            jobs: &jobs,
+            name,
+            id: &intent.id,
+            installation: self.installation.as_str(),
+        };
+        let again = self.past.is_unresolved(name);
+        let outcome = if again {
+            self.create_again(intent, &wanted).await
+        } else {
+            self.past.begin(&wanted).await;
+            self.send(intent).await
+        };
+        match outcome {
+            Sent::Outcome(outcome @ CreateOutcome::Unknown { .. }) => outcome,
+            Sent::Outcome(outcome) => {
+                self.past.is_settled(name);
+                outcome
+            }
+            Sent::Not(message) => {
+                if !again {
+                    self.past.is_settled(name);
+                }
+                CreateOutcome::Unknown { message, retry_after: None }
+            }
+        }
+    }
+
+    /// Sends a create whose outcome is not known once more, unless it shows that it has come to something.
+    async fn create_again(&self, intent: &Intent, wanted: &past::Wanted<'_>) -> Sent {
+        let now = Timestamp::now();
+        Sent::Outcome(match self.past.look(wanted).await {
+            Traces::None => return self.send(intent).await,
+            Traces::There(body) => {
+                outcome::of_look(Answer::Done { body, warnings: Vec::new() }, intent, &self.installation, now)
+            }
+            Traces::Made(object) => CreateOutcome::Created { object, warnings: Vec::new() },
+            Traces::Gone(object) => CreateOutcome::Gone { object },
+            Traces::Unknown(answer) => outcome::unanswered(answer),
+        })
+    }
+
+    async fn send(&self, intent: &Intent) -> Sent {
         let answer = api::create(&self.connection, &self.jobs(), &intent.manifest, false).await;
-        match outcome::of_create(answer, Timestamp::now()) {
+        if let Answer::Unsent(message) = answer {
+            return Sent::Not(message);
+        }
+        if let Answer::Done { body, .. } = &answer {
+            self.past.saw(body.pointer("/metadata/resourceVersion").and_then(Value::as_str));
+        }
+        Sent::Outcome(match outcome::of_create(answer, Timestamp::now()) {
             Step::Outcome(outcome) => outcome,
             Step::Look => {
                 let there = api::get(&self.connection, &self.job(&intent.object_name)).await;
                 outcome::of_look(there, intent, &self.installation, Timestamp::now())
             }
-        }
+        })
     }
 
     async fn dry_run(&self, manifest: &Value) -> Result<DryRun, DryRunError> {
@@ -154,6 +218,7 @@ impl Inner {
             preconditions: Some(Preconditions { uid: Some(object.uid.clone()), resource_version: None }),
             ..DeleteParams::default()
         };
+        self.past.deletes(&object.uid);
         match api::delete(&self.connection, &self.job(&object.name), &how).await {
             Answer::Done { .. } => Ok(()),
             // Gone already, or another object under its name.
@@ -223,7 +288,8 @@ impl Executor for KubernetesExecutor {
 
     fn watch(&self) -> BoxStream<'static, Observation> {
         let inner = &self.inner;
-        watch::observations(&inner.connection, &inner.namespace, &inner.selector(), inner.revisions.clone())
+        let (revisions, past) = (inner.revisions.clone(), inner.past.clone());
+        watch::observations(&inner.connection, &inner.namespace, &inner.selector(), revisions, past)
     }
 
     fn logs<'a>(

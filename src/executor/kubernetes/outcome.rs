@@ -30,7 +30,7 @@ pub(super) fn of_create(answer: Answer, now: Timestamp) -> Step {
         Answer::Failed(failure) => {
             CreateOutcome::Unknown { message: failure.message, retry_after: failure.retry_after }
         }
-        Answer::Silence(message) => unknown(message),
+        Answer::Silence(message) | Answer::Unsent(message) => unknown(message),
     })
 }
 
@@ -68,7 +68,7 @@ pub(super) fn of_look(answer: Answer, intent: &Intent, installation: &Installati
         Answer::Failed(failure) => {
             CreateOutcome::Unknown { message: failure.message, retry_after: failure.retry_after }
         }
-        Answer::Silence(message) => unknown(message),
+        Answer::Silence(message) | Answer::Unsent(message) => unknown(message),
     }
 }
 
@@ -85,7 +85,7 @@ pub(super) fn of_dry_run(answer: Answer) -> Result<DryRun, DryRunError> {
             Err(DryRunError::Refused { reason: failure.reason, message: failure.message, causes })
         }
         Answer::Failed(failure) => Err(ExecutorError::Unreachable(failure.message).into()),
-        Answer::Silence(message) => Err(ExecutorError::Unreachable(message).into()),
+        Answer::Silence(message) | Answer::Unsent(message) => Err(ExecutorError::Unreachable(message).into()),
     }
 }
 
@@ -110,7 +110,18 @@ pub(super) fn trouble(answer: Answer) -> ExecutorError {
         Answer::Failed(failure) if failure.code == 404 => ExecutorError::NotFound(failure.message),
         Answer::Failed(failure) if is_final(&failure) => ExecutorError::Refused(failure.message),
         Answer::Failed(failure) => ExecutorError::Unreachable(failure.message),
-        Answer::Silence(message) => ExecutorError::Unreachable(message),
+        Answer::Silence(message) | Answer::Unsent(message) => ExecutorError::Unreachable(message),
+    }
+}
+
+/// An answer that tells nothing of a launch.
+pub(super) fn unanswered(answer: Answer) -> CreateOutcome {
+    match answer {
+        Answer::Failed(failure) => {
+            CreateOutcome::Unknown { message: failure.message, retry_after: failure.retry_after }
+        }
+        Answer::Silence(message) | Answer::Unsent(message) => unknown(message),
+        Answer::Done { .. } => unknown("the API server's answer shows no object".to_owned()),
     }
 }
 

@@ -162,7 +162,7 @@ impl Preflight {
         match api::create(&self.connection, path, &json!(review), false).await {
             Answer::Done { body, .. } => Ok(body.pointer("/status/allowed").and_then(Value::as_bool).unwrap_or(false)),
             Answer::Failed(failure) => Err(failure.message),
-            Answer::Silence(message) => Err(message),
+            Answer::Silence(message) | Answer::Unsent(message) => Err(message),
         }
     }
 }
@@ -173,7 +173,7 @@ fn version_finding(answer: Answer) -> Finding {
         Answer::Failed(failure) => {
             return finding(Grade::Bad, format!("the API server refuses to answer: {}", failure.message));
         }
-        Answer::Silence(message) => {
+        Answer::Silence(message) | Answer::Unsent(message) => {
             return finding(Grade::Bad, format!("the API server cannot be reached: {message}"));
         }
     };
@@ -213,7 +213,7 @@ fn namespace_finding(namespace: &str, answer: &Answer) -> Finding {
         Answer::Failed(failure) => {
             finding(Grade::Bad, format!("the namespace {namespace} cannot be looked at: {}", failure.message))
         }
-        Answer::Silence(message) => {
+        Answer::Silence(message) | Answer::Unsent(message) => {
             finding(Grade::Bad, format!("the namespace {namespace} cannot be looked at: {message}"))
         }
     }

@@ -67,7 +67,7 @@ impl ClusterReviewer {
             Answer::Failed(failure) => {
                 return Err(Unreviewed(format!("the API server refuses to review: {}", failure.message)));
             }
-            Answer::Silence(message) => {
+            Answer::Silence(message) | Answer::Unsent(message) => {
                 return Err(Unreviewed(format!("the API server gives no review: {message}")));
             }
         };

@@ -18,6 +18,7 @@ use serde::de::DeserializeOwned;
 use super::api;
 use super::client::Connection;
 use super::index::{Index, Input, Revisions};
+use super::past::Past;
 use crate::executor::Observation;
 
 /// Something that can be watched in a namespace.
@@ -30,55 +31,78 @@ impl Watchable for Job {}
 impl Watchable for Pod {}
 impl Watchable for Event {}
 
+/// Tells when the server was set back to an earlier state.
+type Setbacks = tokio::sync::watch::Receiver<u64>;
+
 /// Everything there is to see of an installation's objects, from now on.
 pub(super) fn observations(
     connection: &Connection,
     namespace: &str,
     selector: &str,
     revisions: Arc<Revisions>,
+    past: Arc<Past>,
 ) -> BoxStream<'static, Observation> {
     let labelled = Config::default().labels(selector);
     let warnings = Config::default().fields("type=Warning");
-    let jobs = inputs::<Job>(connection, namespace, labelled.clone(), Input::Jobs);
-    let pods = inputs::<Pod>(connection, namespace, labelled, Input::Pods);
-    let events = inputs::<Event>(connection, namespace, warnings, Input::Warnings)
+    let jobs = inputs::<Job>(connection, namespace, labelled.clone(), past.setbacks(), Input::Jobs);
+    let pods = inputs::<Pod>(connection, namespace, labelled, past.setbacks(), Input::Pods);
+    let events = inputs::<Event>(connection, namespace, warnings, past.setbacks(), Input::Warnings)
         // Without them only the reasons of refusals are missing; that is no reason to be called unreachable.
         .filter(|input| std::future::ready(!matches!(input, Input::Failed(_))));
     let inputs = stream::select(stream::select(jobs, pods), events);
+    let inputs =
+        stream::select(inputs, stream::once(notice_setbacks(connection.clone(), namespace.to_owned(), past.clone())));
     let start = (inputs.boxed(), Index::new(revisions));
-    stream::unfold(start, |(mut inputs, mut index)| async move {
+    let look = move |(mut inputs, mut index): (BoxStream<'static, Input>, Index), past: Arc<Past>| async move {
         let input = inputs.next().await?;
+        if let Input::Jobs(watcher::Event::Apply(job) | watcher::Event::Delete(job)) = &input {
+            past.saw(job.metadata.resource_version.as_deref());
+        }
         let observations = index.take(input, Timestamp::now());
         Some((stream::iter(observations), (inputs, index)))
-    })
-    .flatten()
-    .boxed()
+    };
+    stream::unfold(start, move |state| look(state, past.clone())).flatten().boxed()
+}
+
+/// Looks for setbacks, for as long as there are watches.
+async fn notice_setbacks(connection: Connection, namespace: String, past: Arc<Past>) -> Input {
+    let jobs = format!("/apis/batch/v1/namespaces/{namespace}/jobs");
+    // A setback takes a while, in which connections break and everything is listed anew. This is for one that nobody
+    // has noticed.
+    let pause = Duration::from_secs(connection.timeouts.watch_seconds.into());
+    loop {
+        tokio::time::sleep(pause).await;
+        past.notice_setback(&connection, &jobs).await;
+    }
 }
 
 fn inputs<K: Watchable>(
     connection: &Connection,
     namespace: &str,
     config: Config,
+    setbacks: Setbacks,
     input: fn(watcher::Event<K>) -> Input,
 ) -> impl Stream<Item = Input> + Send + 'static {
     let kind = K::kind(&());
-    events(connection, namespace, config).map(move |event| match event {
+    events(connection, namespace, config, Some(setbacks)).map(move |event| match event {
         Ok(event) => input(event),
         Err(error) => Input::Failed(format!("the watch of {kind}s failed: {}", api::chain(&error))),
     })
 }
 
-/// A watch that begins anew after every failure, with a list: what was missed meanwhile comes as no event, and a server
+/// A watch that begins anew after every failure and setback, with a list: what was missed meanwhile comes as no event, and a server
 /// that was set back to an earlier state would have none to go on from.
 pub(super) fn events<K: Watchable>(
     connection: &Connection,
     namespace: &str,
     config: Config,
+    setbacks: Option<Setbacks>,
 ) -> BoxStream<'static, watcher::Result<watcher::Event<K>>> {
     let api: Api<K> = Api::namespaced(connection.calls.clone(), namespace);
     let config = config.timeout(connection.timeouts.watch_seconds);
     let begin = move || watcher(api.clone(), config.clone()).modify(|it| it.managed_fields_mut().clear()).boxed();
-    let state = Restarting { watch: begin(), begin, pauses: Pauses::default(), pause: None, failure: None };
+    let pauses = Pauses::default();
+    let state = Restarting { watch: begin(), begin, setbacks, pauses, pause: None, failure: None };
     stream::unfold(state, |mut state| async move { Some((state.next().await?, state)) }).boxed()
 }
 
@@ -86,6 +110,7 @@ pub(super) fn events<K: Watchable>(
 struct Restarting<K: Watchable, F> {
     watch: BoxStream<'static, watcher::Result<watcher::Event<K>>>,
     begin: F,
+    setbacks: Option<Setbacks>,
     pauses: Pauses,
     /// How long to wait before the next request.
     pause: Option<Duration>,
@@ -101,9 +126,15 @@ impl<K: Watchable, F: Fn() -> BoxStream<'static, watcher::Result<watcher::Event<
         if let Some(pause) = self.pause.take() {
             tokio::time::sleep(pause).await;
         }
-        let error = match self.watch.next().await? {
-            Ok(event) => return Some(Ok(event)),
-            Err(error) => error,
+        let error = tokio::select! {
+            event = self.watch.next() => match event? {
+                Ok(event) => return Some(Ok(event)),
+                Err(error) => error,
+            },
+            () = set_back(&mut self.setbacks) => {
+                self.watch = (self.begin)();
+                return self.watch.next().await;
+            }
         };
         self.pause = Some(self.pauses.next(Instant::now()));
         self.failure = Some(error).filter(|error| !is_expiry(error));
@@ -112,6 +143,16 @@ impl<K: Watchable, F: Fn() -> BoxStream<'static, watcher::Result<watcher::Event<
         // failure and the pause, so that nobody takes what is known for what there is meanwhile.
         self.watch.next().await
     }
+}
+
+/// Resolves when the server was set back; never where nobody looks for that.
+async fn set_back(setbacks: &mut Option<Setbacks>) {
+    if let Some(setbacks) = setbacks
+        && setbacks.changed().await.is_ok()
+    {
+        return;
+    }
+    std::future::pending().await
 }
 
 /// Whether a server only says that it does not remember far enough back: it is there, and a list is all it takes.

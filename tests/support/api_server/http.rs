@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
+use std::time::Instant;
 
 use ::http::{Method, Request, Response};
 use bytes::Bytes;
@@ -71,10 +72,11 @@ async fn answer(request: Request<Incoming>, shared: Arc<Shared>) -> Answered {
         .headers
         .iter()
         .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()));
-    let arrived = Arrived { line: line.clone(), body, headers: headers.collect() };
+    let named = format!("{line} {}", name_of(&body));
+    let arrived = Arrived { line, body, headers: headers.collect(), at: Instant::now() };
     let fault = shared.change(|state| {
         state.arrived.push(arrived);
-        state.fault(&line)
+        state.fault(&named)
     });
     let cut = || Err(io::Error::other("cut as scripted"));
     match fault {

@@ -101,7 +101,8 @@ impl ApiServer {
 
     // What requests come to
 
-    /// The next request whose line contains all of these words comes to this. Rules that were given first apply first.
+    /// The next request whose line contains all of these words comes to this. A name that is to be created counts as a
+    /// part of the line. Rules that were given first apply first.
     pub fn script(&self, wanted: &str, fault: Fault) {
         self.script_times(1, wanted, fault);
     }
@@ -129,6 +130,13 @@ impl ApiServer {
             state.version += 1;
             state.remembered = state.version;
         });
+    }
+
+    /// While the server is away: it comes back as it was at a version, and counts on from there, as one that is restored
+    /// from a backup. What was made since then is gone, its names are free, and the numbers of versions come twice.
+    pub fn restore(&self, version: u64) {
+        assert!(self.running.is_none(), "it is restored while it is away");
+        self.shared.change(|state| state.restore(version));
     }
 
     /// Forbids something: `create jobs`, `get pods/log`.
@@ -164,6 +172,12 @@ impl ApiServer {
     /// The names of all Jobs that were ever created, each as often as it was.
     pub fn created(&self) -> Vec<String> {
         self.shared.lock().created.clone()
+    }
+
+    /// The UIDs of all Jobs that were ever created, by their names.
+    pub fn created_uids(&self) -> Vec<(String, String)> {
+        let state = self.shared.lock();
+        state.created.iter().cloned().zip(state.uids.iter().cloned()).collect()
     }
 
     /// Waits until so many Jobs were created, and gives their names.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Condvar, Mutex, MutexGuard};
+use std::time::Instant;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -36,6 +37,8 @@ pub enum Fault {
     CutAfter(usize),
     /// A watch gives every event twice.
     Double,
+    /// A watch gives events that come together the last one first.
+    Reversed,
     /// A watch gives this error in the place of events.
     WatchError(u16, &'static str),
     /// A list shows what there was at that resource version.
@@ -51,6 +54,8 @@ pub struct Arrived {
     pub body: Value,
     /// Its headers, their names in lower case.
     pub headers: BTreeMap<String, String>,
+    /// When it arrived.
+    pub at: Instant,
 }
 
 pub(super) struct Rule {
@@ -101,6 +106,8 @@ pub(super) struct Log {
 
 pub(super) struct State {
     pub(super) version: u64,
+    /// How many objects were made.
+    pub(super) made: u64,
     /// Watches can go on from this version and no earlier one.
     pub(super) remembered: u64,
     pub(super) objects: BTreeMap<(Kind, String), Value>,
@@ -113,6 +120,8 @@ pub(super) struct State {
     pub(super) arrived: Vec<Arrived>,
     pub(super) rules: Vec<Rule>,
     pub(super) created: Vec<String>,
+    /// UIDs, as the names in `created`.
+    pub(super) uids: Vec<String>,
     /// How many watches and logs are open now.
     pub(super) streams: usize,
 }
@@ -131,6 +140,7 @@ impl Shared {
     pub(super) fn new(namespace: &str) -> Self {
         let state = State {
             version: 1,
+            made: 0,
             remembered: 0,
             objects: BTreeMap::new(),
             history: Vec::new(),
@@ -141,6 +151,7 @@ impl Shared {
             arrived: Vec::new(),
             rules: Vec::new(),
             created: Vec::new(),
+            uids: Vec::new(),
             streams: 0,
         };
         Self {
@@ -201,13 +212,16 @@ impl State {
             object["metadata"]["namespace"] = json!(super::NAMESPACE);
         }
         if object["metadata"]["uid"].is_null() {
-            object["metadata"]["uid"] = json!(format!("uid-{}", self.version + 1));
+            // Versions may be set back; UIDs never come twice.
+            self.made += 1;
+            object["metadata"]["uid"] = json!(format!("uid-{}", self.made));
         }
         if object["metadata"]["creationTimestamp"].is_null() {
             object["metadata"]["creationTimestamp"] = json!(seconds(Timestamp::now()));
         }
         if kind == Kind::Job {
             self.created.push(name);
+            self.uids.push(object["metadata"]["uid"].as_str().unwrap_or_default().to_owned());
         }
         Ok(self.store(kind, "ADDED", object))
     }
@@ -266,6 +280,16 @@ impl State {
         (200, json!({"kind": "Status", "apiVersion": "v1", "status": "Success"}))
     }
 
+    /// Goes back to what there was at a version, as a server does that is restored from a backup.
+    pub(super) fn restore(&mut self, version: u64) {
+        let kinds = [Kind::Job, Kind::Pod, Kind::Event];
+        let there =
+            |kind| self.at(kind, version).into_iter().map(move |(name, it)| ((kind, name.to_owned()), it.clone()));
+        self.objects = kinds.into_iter().flat_map(there).collect();
+        self.history.retain(|change| change.version <= version);
+        (self.version, self.remembered) = (version, version);
+    }
+
     /// What there was of a kind at a version.
     pub(super) fn at(&self, kind: Kind, version: u64) -> BTreeMap<&str, &Value> {
         if version == self.version {
@@ -284,6 +308,7 @@ impl State {
         objects
     }
 
+    /// What a request comes to by its line, with the name of what it is to create at the end of it.
     pub(super) fn fault(&mut self, line: &str) -> Option<Fault> {
         let rule = self.rules.iter_mut().find(|it| it.left > 0 && it.wanted.iter().all(|word| line.contains(word)))?;
         rule.left -= 1;

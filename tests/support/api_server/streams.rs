@@ -100,9 +100,10 @@ async fn send_lines(
     }
 }
 
-/// Cuts the connection once all that was sent has gone out: the server drops what is still in its buffer.
+/// Cuts the connection once all that was sent has gone out: the server drops what is still in its buffer. It writes
+/// what it takes before it gives way to another task, and all tasks are on one thread.
 pub(super) async fn cut(frames: &Frames) {
-    tokio::time::sleep(Duration::from_millis(50)).await;
+    drop(frames.reserve_many(frames.max_capacity()).await);
     let _ = frames.send(Err(io::Error::other("cut as scripted"))).await;
 }
 
@@ -127,7 +128,7 @@ pub(super) fn watched(kind: Kind, asked: &Asked, shared: &Arc<Shared>, fault: Op
         return Response::builder().status(StatusCode::OK).body(full(line.into_bytes())).unwrap();
     }
     let until = Instant::now() + Duration::from_secs(number("timeoutSeconds").max(1));
-    let double = fault == Some(&Fault::Double);
+    let (double, reversed) = (fault == Some(&Fault::Double), fault == Some(&Fault::Reversed));
     let selector = Asked { method: Method::GET, path: Vec::new(), query: asked.query.clone(), body: Value::Null };
     let (shown, api) = kind.names();
     let body = stream(shared, Limit::of(fault), Some(until), move |state| {
@@ -136,6 +137,9 @@ pub(super) fn watched(kind: Kind, asked: &Asked, shared: &Arc<Shared>, fault: Op
         for change in state.history[first..].iter().filter(|it| it.kind == kind && selects(&selector, &it.object)) {
             let line = format!("{}\n", json!({"type": change.action, "object": change.object}));
             lines.extend(std::iter::repeat_n(line, if double { 2 } else { 1 }));
+        }
+        if reversed {
+            lines.reverse();
         }
         from = from.max(state.version);
         if Instant::now() >= until {

@@ -85,14 +85,14 @@ fn watches(connection: &Connection, object: &ObjectRef, pod: Option<&str>) -> Bo
     if let Some(pod) = pod {
         wanted = wanted.fields(&format!("metadata.name={pod}"));
     }
-    let pods = watch::events(connection, &object.namespace, wanted).map(|it| it.map_or(Seen::Cut, Seen::Pod));
+    let pods = watch::events(connection, &object.namespace, wanted, None).map(|it| it.map_or(Seen::Cut, Seen::Pod));
     if pod.is_some() {
         return pods.boxed();
     }
     let wanted = Config::default().fields(&format!("metadata.name={}", object.name));
     let uid = object.uid.clone();
     let of_another = move |job: &Job| job.metadata.uid.as_deref() != Some(&uid);
-    let jobs = watch::events(connection, &object.namespace, wanted).filter_map(move |it| {
+    let jobs = watch::events(connection, &object.namespace, wanted, None).filter_map(move |it| {
         let seen = match it {
             Err(_) => Some(Seen::Cut),
             Ok(Event::Apply(job) | Event::InitApply(job) | Event::Delete(job)) if of_another(&job) => None,
