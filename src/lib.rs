@@ -11,8 +11,10 @@
 //! | [`store`] | durable records |
 //! | [`job`] | what a job is: id, record, phase, evidence, report, verdict. Pure |
 //! | [`template`] | a file → a checked manifest. Pure but for reading the folder |
+//! | [`crash`] | points at which tests kill the program; empty in every other build |
 
 pub mod cli;
+pub mod crash;
 pub mod executor;
 pub mod http;
 pub mod job;

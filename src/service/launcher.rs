@@ -16,6 +16,7 @@ use uuid::Uuid;
 use super::intent::same_request;
 use super::ledger::{Inserted, Recorded, durable};
 use super::{LaunchRequest, Launched, RenderRequest, Rerun, Service, ServiceError};
+use crate::crash::{self, Point};
 use crate::executor::{CreateOutcome, Found};
 use crate::job::{EventKind, Evidence, Fact, Intent, JobId, JobName, JobView, NewEvent, ObjectRef, Source};
 use crate::template::{Checked, Context, MASK, Rendered, Template};
@@ -67,6 +68,7 @@ impl Service {
     /// # Errors
     /// As for [`Service::launch`]; and if there is no such job, or a secret parameter of it is not given again.
     pub async fn rerun(&self, id: &JobId, change: Rerun) -> Result<Launched, ServiceError> {
+        crash::reached(Point::RerunBegun);
         let first = self.job(id)?;
         let mut parameters = first.intent.parameters.clone();
         let kept_back = &first.intent.secrets;
@@ -104,15 +106,19 @@ impl Service {
         let intent = self.intent(&template, &parameters, id.clone(), &request, rerun_of)?;
         let asked = (intent.template.clone(), intent.name.clone(), intent.fingerprint.clone());
         let event = NewEvent { at: intent.created, source: Source::User, kind: EventKind::Recorded };
+        crash::reached(Point::LaunchChecked);
         match self.0.ledger.insert(intent, event)? {
             Inserted::New(recorded) => {
+                crash::reached(Point::LaunchSubmitted);
                 let (tell, outcome) = oneshot::channel();
                 // From here on the job takes its course, even if whoever asked for it goes away.
                 self.spawn(self.clone().see_launched(id.clone(), recorded.clone(), tell));
                 durable(recorded).await?;
+                crash::reached(Point::LaunchDurable);
                 // Past the time limit, and in a service that stops, the job stays as it is: recorded, to be taken up.
                 let _ = tokio::time::timeout(self.0.config.create_wait, outcome).await;
                 let job = self.job(&id)?;
+                crash::reached(Point::LaunchAnswering);
                 Ok(Launched { job: JobView::from(&*job), created: true })
             }
             Inserted::Forgotten(job) => {
@@ -124,6 +130,7 @@ impl Service {
                 durable(recorded).await?;
                 same_request(&job, &asked.0, asked.1.as_ref(), &parameters, &asked.2)?;
                 let job = self.job(job.id())?;
+                crash::reached(Point::RepeatAnswering);
                 Ok(Launched { job: JobView::from(&*job), created: false })
             }
         }
@@ -159,13 +166,16 @@ impl Service {
                 break;
             }
             if job.status.cancellation.is_some() && attempt == Attempt::First {
+                crash::reached(Point::Withdrawing);
                 self.note(&id, Fact::Withdrawn { at: Timestamp::now() });
                 break;
             }
             let Ok(place) = self.0.creating.acquire().await else {
                 return;
             };
+            crash::reached(Point::CreateBegun);
             let outcome = self.0.executor.create(&job.intent).await;
+            crash::reached(Point::CreateAnswered);
             drop(place);
             match outcome {
                 CreateOutcome::Created { object, warnings } => {
@@ -203,6 +213,7 @@ impl Service {
                 }
             }
         }
+        crash::reached(Point::CreateNoted);
         if let Some(tell) = tell {
             // Whoever asked may have gone away.
             let _ = tell.send(());
@@ -229,6 +240,7 @@ impl Service {
                 return;
             };
             let found = self.0.executor.find(&object.name).await;
+            crash::reached(Point::LookedAgain);
             drop(place);
             match found {
                 Ok(Some(Found { evidence, .. })) if evidence.object().uid == object.uid => {
@@ -262,8 +274,9 @@ impl Service {
             if !std::mem::replace(&mut listens, true) {
                 self.listen_to_the_end(&id, object).await;
             }
+            crash::reached(Point::CancelBegun);
             match self.0.executor.cancel(object).await {
-                Ok(()) => return,
+                Ok(()) => return crash::reached(Point::CancelDone),
                 Err(error) => {
                     tracing::warn!(job = %id, %error, "could not cancel a job; trying again");
                     tokio::time::sleep(backoff).await;

@@ -17,6 +17,7 @@ use std::task::{Context, Poll};
 use jiff::Timestamp;
 use tokio::sync::{Notify, watch};
 
+use crate::crash::{self, Point};
 use crate::job::{Fact, Intent, Job, JobId, LogMark, LogTail, NewEvent, ObjectRef, Source, Status};
 use crate::store::{Ack, Change, Store, StoreError};
 
@@ -215,6 +216,7 @@ impl Ledger {
             }
             return Ok((outcome(job), Written(None)));
         }
+        crash::reached(Point::FactLearned);
         let mut job = Job { intent: before.intent.clone(), status };
         let first_seen = before.status.object.is_none() && job.status.object.is_some();
         let wiped = first_seen && wipe_secrets(&mut job.intent);
@@ -233,6 +235,7 @@ impl Ledger {
         let job = entry.job.clone();
         let ack = self.store.submit(change);
         drop(shard);
+        crash::reached(Point::FactSubmitted);
         Ok((outcome(job), self.on_the_way(id, events, ack)))
     }
 
@@ -248,6 +251,9 @@ impl Ledger {
     }
 
     fn written(&self, id: &JobId, events: Vec<NewEvent>, result: &Result<(), StoreError>) {
+        if result.is_ok() {
+            crash::reached(Point::FactDurable);
+        }
         let mut shard = self.shard(id);
         let Some(entry) = shard.get_mut(id) else {
             return;
@@ -279,7 +285,7 @@ impl Ledger {
     /// Waits until all that was learned is durable. Changes are written in the order they were submitted in, so that
     /// one more of each job tells that those before it have arrived.
     pub(super) async fn settle(self: &Arc<Self>) -> Result<(), StoreError> {
-        self.write_where(|entry| entry.unwritten.is_some() || entry.on_the_way > 0).await
+        self.write_where(|entry| !entry.is_idle()).await
     }
 
     async fn write_where(self: &Arc<Self>, wanted: impl Fn(&Entry) -> bool) -> Result<(), StoreError> {
@@ -287,12 +293,7 @@ impl Ledger {
             let mut submitted = Vec::new();
             for (id, entry) in shard.lock().unwrap_or_else(PoisonError::into_inner).iter_mut() {
                 if wanted(entry) {
-                    let events = entry.unwritten.take().unwrap_or_default();
-                    // Whether its secrets were wiped before the failure is not known here: the intent is written too.
-                    let change = if entry.slim { Change::update } else { Change::rewrite };
-                    let ack = self.store.submit(change(&entry.job, events.clone()));
-                    entry.on_the_way += 1;
-                    submitted.push(self.on_the_way(id, events, ack));
+                    submitted.push(self.write_entry(id, entry));
                 }
             }
             for written in submitted {
@@ -300,6 +301,25 @@ impl Ledger {
             }
         }
         Ok(())
+    }
+
+    /// Waits until all that is known of one job is durable. To be done before anything is destroyed that it could be
+    /// learned from again.
+    pub(super) async fn settle_one(self: &Arc<Self>, id: &JobId) -> Result<(), StoreError> {
+        let submitted = self.shard(id).get_mut(id).filter(|entry| !entry.is_idle()).map(|it| self.write_entry(id, it));
+        match submitted {
+            Some(written) => written.await,
+            None => Ok(()),
+        }
+    }
+
+    fn write_entry(self: &Arc<Self>, id: &JobId, entry: &mut Entry) -> Written {
+        let events = entry.unwritten.take().unwrap_or_default();
+        // Whether its secrets were wiped before a failure is not known here: the intent is written too.
+        let change = if entry.slim { Change::update } else { Change::rewrite };
+        let ack = self.store.submit(change(&entry.job, events.clone()));
+        entry.on_the_way += 1;
+        self.on_the_way(id, events, ack)
     }
 
     /// The jobs whose object was known before a moment, and that have not ended.
@@ -328,8 +348,7 @@ impl Entry {
     /// Lets the manifest go once nothing needs it, and nothing that holds it is on its way to the disk: it is most of
     /// what a job takes in memory.
     fn let_go(&mut self) {
-        let idle = self.on_the_way == 0 && self.unwritten.is_none();
-        if self.job.status.object.is_none() || self.slim || !idle {
+        if self.job.status.object.is_none() || self.slim || !self.is_idle() {
             return;
         }
         let intent = &mut Arc::make_mut(&mut self.job).intent;
@@ -342,7 +361,12 @@ impl Entry {
         let status = &self.job.status;
         let gone = status.object.is_none() || status.object_deleted;
         let kept = gone || (status.log_kept && self.job.intent.ttl_seconds.is_none());
-        status.ended.is_some() && kept && self.on_the_way == 0 && self.unwritten.is_none()
+        status.ended.is_some() && kept && self.is_idle()
+    }
+
+    /// Whether all that is known of the job is durable.
+    fn is_idle(&self) -> bool {
+        self.on_the_way == 0 && self.unwritten.is_none()
     }
 }
 

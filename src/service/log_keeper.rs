@@ -16,6 +16,7 @@ use tokio::sync::{Notify, Semaphore};
 use tokio::time::timeout;
 
 use super::{LogStream, Service, ServiceError};
+use crate::crash::{self, Point};
 use crate::executor::{ExecutorError, LogOptions, LogRun};
 use crate::job::{Fact, Job, JobId, LogMark, LogTail, ObjectRef, TailBuffer};
 
@@ -178,8 +179,7 @@ impl Service {
         let mark = LogMark::of(job.status.seen.as_ref());
         if job.status.ended.is_some() && !mark.is_writing() && keeper.has_kept(id, &mark) {
             // It was read when the last container had ended, and nothing came after that.
-            self.0.ledger.learn(id, log_kept())?.1.await?;
-            return Ok(Kept::Final);
+            return self.note_all_kept(id).await;
         }
         // What is about to go is followed from before the whole is read, which may take longer than it stays.
         let wanted = to_be_followed(job, &mark);
@@ -196,11 +196,11 @@ impl Service {
         // A job may be seen to end before the last of its pods is: for good, its executor is asked which there are.
         let runs = job.status.seen.as_ref().filter(|_| !is_all).map(LogRun::of);
         let read = self.read_log(object, runs).await?;
+        crash::reached(Point::LogRead);
         drop(place);
         if is_all && read.lines.is_empty() && job.status.verdict().started.is_none() {
             // What never ran has no log, which is not the same as an empty one.
-            self.0.ledger.learn(id, log_kept())?.1.await?;
-            return Ok(Kept::Final);
+            return self.note_all_kept(id).await;
         }
         self.put_log(id, read, is_all).await?;
         if is_all {
@@ -270,6 +270,13 @@ impl Service {
         Ok(all_ended)
     }
 
+    /// Notes that what is on record of a log is all that there will ever be.
+    async fn note_all_kept(&self, id: &JobId) -> Result<Kept, ServiceError> {
+        self.0.ledger.learn(id, log_kept())?.1.await?;
+        crash::reached(Point::LogKept);
+        Ok(Kept::Final)
+    }
+
     /// Merges what was read with what is on record.
     async fn put_log(&self, id: &JobId, read: LogTail, is_all: bool) -> Result<(), ServiceError> {
         let known = self.store().log(id)?.unwrap_or_default();
@@ -278,6 +285,7 @@ impl Service {
         }
         let merged = known.merge(read);
         self.0.ledger.keep_log(id, &merged, is_all.then(log_kept))?.await?;
+        crash::reached(if is_all { Point::LogKept } else { Point::LogPut });
         Ok(())
     }
 

@@ -39,6 +39,7 @@ pub use error::{Difference, ServiceError};
 pub use logs::LogStream;
 pub use requests::{LaunchRequest, Launched, RenderRequest, Rerun};
 
+use crate::crash::{self, Point};
 use crate::executor::{ExecutorError, SharedExecutor};
 use crate::job::{Cancellation, Fact, JobId, JobView, ObjectRef, Report};
 use crate::store::{Store, StoreError};
@@ -137,6 +138,7 @@ impl Service {
         };
         let service = Self(Arc::new(inner));
         let recovered = service.0.ledger.recover()?;
+        crash::reached(Point::Recovered);
         if !recovered.is_empty() {
             tracing::info!(jobs = recovered.len(), "taking up the jobs that are not settled yet");
         }
@@ -146,6 +148,7 @@ impl Service {
         for id in recovered {
             service.take_up(id);
         }
+        crash::reached(Point::TakenUp);
         Ok(service)
     }
 
@@ -154,9 +157,11 @@ impl Service {
         self.0.stop.cancel();
         self.0.tasks.close();
         self.0.tasks.wait().await;
+        crash::reached(Point::Stopped);
         if let Err(error) = self.0.ledger.settle().await {
             tracing::error!(%error, "some of what was learned last is not on record; it will be learned again");
         }
+        crash::reached(Point::Settled);
     }
 
     /// The templates as they are now.
@@ -211,8 +216,10 @@ impl Service {
     /// # Errors
     /// If there is no such job, or the record cannot be written.
     pub async fn report(&self, id: &JobId, report: Report) -> Result<JobView, ServiceError> {
+        crash::reached(Point::ReportBegun);
         let (learned, durable) = self.0.ledger.learn(id, Fact::Report(report))?;
         durable.await?;
+        crash::reached(Point::ReportDurable);
         Ok(JobView::from(&*learned.job))
     }
 
@@ -224,6 +231,7 @@ impl Service {
         let asked = Fact::CancelRequested(Cancellation { at: Timestamp::now(), by });
         let (learned, durable) = self.0.ledger.learn(id, asked)?;
         durable.await?;
+        crash::reached(Point::CancelDurable);
         let view = JobView::from(&*learned.job);
         if learned.was_ended {
             return Err(ServiceError::Ended { id: id.clone(), phase: view.phase });
@@ -242,10 +250,17 @@ impl Service {
             return Err(ServiceError::NotEnded { id: id.clone(), phase: job.status.verdict().phase });
         };
         if let Some(object) = job.status.object.as_ref().filter(|_| !job.status.object_deleted) {
+            crash::reached(Point::DeleteBegun);
+            // Without its object, nothing could tell again how it ended.
+            self.0.ledger.settle_one(id).await?;
             self.0.executor.delete(object).await?;
             self.see_gone(object).await?;
+            crash::reached(Point::DeleteObjectGone);
         }
-        self.0.ledger.remove(id)?.await?;
+        let removed = self.0.ledger.remove(id)?;
+        crash::reached(Point::DeleteSubmitted);
+        removed.await?;
+        crash::reached(Point::DeleteDurable);
         Ok(())
     }
 

@@ -7,6 +7,7 @@ use futures_util::StreamExt;
 use jiff::Timestamp;
 
 use super::Service;
+use crate::crash::{self, Point};
 use crate::executor::Observation;
 use crate::job::{Evidence, Fact};
 
@@ -16,8 +17,16 @@ impl Service {
         let mut shown = self.0.executor.watch();
         while let Some(observation) = shown.next().await {
             match observation {
-                Observation::Changed(id, evidence) => self.note(&id, Fact::Evidence(evidence)),
-                Observation::Listed { began, objects } => self.compare(began, objects),
+                Observation::Changed(id, evidence) => {
+                    crash::reached(Point::EvidenceShown);
+                    self.note(&id, Fact::Evidence(evidence));
+                    crash::reached(Point::EvidenceNoted);
+                }
+                Observation::Listed { began, objects } => {
+                    crash::reached(Point::EvidenceListed);
+                    self.compare(began, objects);
+                    crash::reached(Point::EvidenceCompared);
+                }
                 Observation::Unreachable(why) => {
                     tracing::warn!(%why, "the executor cannot be reached; the phases shown are those seen last");
                 }

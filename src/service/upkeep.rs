@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::Service;
+use crate::crash::{self, Point};
 use crate::job::{Fact, JobId};
 
 /// The pauses between attempts when the executor does not answer.
@@ -43,9 +44,17 @@ impl Service {
                 tokio::time::sleep(left.max(Duration::from_millis(1))).await;
                 continue;
             }
+            crash::reached(Point::TtlDue);
+            if let Err(error) = self.0.ledger.settle_one(id).await {
+                tracing::error!(job = %id, %error, "its end is not on record yet, so that its object stays");
+                tokio::time::sleep(PAUSE).await;
+                continue;
+            }
             match self.0.executor.delete(object).await {
                 Ok(()) => {
-                    return self.note(id, Fact::ObjectDeleted { at: Timestamp::now() });
+                    crash::reached(Point::TtlDeleted);
+                    self.note(id, Fact::ObjectDeleted { at: Timestamp::now() });
+                    return crash::reached(Point::TtlNoted);
                 }
                 Err(error) => {
                     tracing::warn!(job = %id, %error, "could not delete the object of an ended job; trying again");

@@ -9,6 +9,7 @@ use std::thread;
 use std::time::{Duration, SystemTime};
 
 use super::{StoreError, folder};
+use crate::crash::{self, Point};
 
 /// One write: a key, and its value or none to remove it.
 pub(super) type Op = (Vec<u8>, Option<Vec<u8>>);
@@ -60,19 +61,25 @@ impl Backend {
                 None => batch.remove(key),
             }
         }
-        self.read(|tree| Ok(tree.apply_batch(batch)?))
+        self.read(|tree| Ok(tree.apply_batch(batch)?))?;
+        crash::reached(Point::BackendApplied);
+        Ok(())
     }
 
     /// Makes all that was applied durable. sled's own flush only starts the writing.
     pub(super) fn sync(&self) -> Result<(), StoreError> {
         self.read(|tree| Ok(tree.flush()?))?;
+        crash::reached(Point::BackendFlushed);
         let mut synced = lock(&self.synced);
         self.sync_blobs(&mut synced)?;
+        crash::reached(Point::BackendHalfSynced);
         let file = match &mut synced.db {
             Some(file) => file,
             none => none.insert(File::open(self.path.join("db"))?),
         };
-        Ok(file.sync_all()?)
+        file.sync_all()?;
+        crash::reached(Point::BackendSynced);
+        Ok(())
     }
 
     /// Pages that are too large for the log are files of their own.

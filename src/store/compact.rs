@@ -8,6 +8,7 @@ use super::backend::{BATCH, Backend};
 use super::check::fingerprint;
 use super::folder::Folder;
 use super::{OpenError, Options, StoreError, open_error, read_basics};
+use crate::crash::{self, Point};
 
 /// What a compaction did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +34,7 @@ pub fn compact(path: &Path, progress: &mut dyn FnMut(u64)) -> Result<Compacted, 
     let made = folder.begin()?;
     let new = Backend::open(&made, cache).map_err(fault)?;
     copy(&old, &new, progress).map_err(fault)?;
+    crash::reached(Point::CompactionCopied);
     new.sync().map_err(fault)?;
     new.close();
     // Closed and opened again, so that what is compared is what is on disk.
@@ -41,6 +43,7 @@ pub fn compact(path: &Path, progress: &mut dyn FnMut(u64)) -> Result<Compacted, 
     if print(&old).map_err(fault)? != print(&new).map_err(fault)? {
         return Err(OpenError::corrupt(path, "a copy of the records is not what they are"));
     }
+    crash::reached(Point::CompactionCompared);
     new.close();
     old.close();
     let before = size(&old_path).map_err(|error| OpenError::of(path, error))?;

@@ -15,10 +15,12 @@ use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::OpenError;
+use crate::crash::{self, Point};
 use crate::job::InstallationId;
 
 /// The format that this code writes, and the newest that it reads.
@@ -78,7 +80,7 @@ impl Folder {
             .mode(0o600)
             .open(path.join("lock"))
             .map_err(fault)?;
-        match lock.try_lock() {
+        match lock_patiently(&lock) {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(OpenError::InUse(path.to_owned())),
             Err(TryLockError::Error(error)) => return Err(fault(error)),
@@ -122,8 +124,10 @@ impl Folder {
         if let Some(manifest) = &self.manifest {
             let (records, made) = (self.records(manifest.records), self.records_in_making(manifest.records));
             if !records.is_dir() && made.is_dir() {
+                crash::reached(Point::FolderUnnamed);
                 fs::rename(&made, &records).map_err(fault)?;
                 sync_folder(&self.path).map_err(fault)?;
+                crash::reached(Point::FolderNamed);
             }
             if !records.is_dir() {
                 return Err(OpenError::corrupt(
@@ -188,6 +192,7 @@ impl Folder {
             _ => {}
         }
         DirBuilder::new().mode(0o700).create(&path).map_err(|error| OpenError::of(&path, error))?;
+        crash::reached(Point::FolderBegun);
         Ok(path)
     }
 
@@ -203,16 +208,39 @@ impl Folder {
         let fault = |error| OpenError::of(&self.path, error);
         sync_all_files(&made).map_err(fault)?;
         sync_folder(&self.path).map_err(fault)?;
+        crash::reached(Point::FolderFilled);
         let manifest = Manifest { format: FORMAT, installation, records: number };
         // The new records count their batches anew.
         match fs::remove_file(self.path.join(COMMITTED)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(fault(error)),
             _ => {}
         }
+        crash::reached(Point::FolderUncounted);
         write_durably(&self.path, MANIFEST, format!("{}\n", serde_json::json!(manifest)).as_bytes()).map_err(fault)?;
         self.manifest = Some(manifest);
         self.tidy()
     }
+}
+
+/// How often a lock that somebody holds is tried again, and how long that waits each time.
+const PATIENCE: (u32, Duration) = (50, Duration::from_millis(20));
+
+/// Locks a file. A process that was killed just now may have been starting another program: until that has begun, a
+/// copy of the dead one still holds its files.
+fn lock_patiently(lock: &File) -> Result<(), TryLockError> {
+    let (tries, pause) = PATIENCE;
+    for _ in 0..tries {
+        match lock.try_lock() {
+            Err(TryLockError::WouldBlock) => {}
+            other => return other,
+        }
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a file lock tells nobody when it is free, without a time limit"
+        )]
+        std::thread::sleep(pause);
+    }
+    lock.try_lock()
 }
 
 /// The numbers of the folders that hold complete records.
@@ -239,7 +267,9 @@ fn write_durably(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
     let mut file = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&temporary)?;
     file.write_all(bytes)?;
     file.sync_all()?;
+    crash::reached(Point::FileWritten);
     fs::rename(&temporary, folder.join(name))?;
+    crash::reached(Point::FileReplaced);
     sync_folder(folder)
 }
 

@@ -13,6 +13,7 @@ use super::export::{Header, KIND, Record, VERSION};
 use super::folder::Folder;
 use super::rows::Counters;
 use super::{Change, OpenError, Options, Store, StoreError, keys, open_error, plan, random_key, read, write_basics};
+use crate::crash::{self, Point};
 use crate::job::{Event, EventKind, Fact, Intent, Job, JobId, NewEvent, Refusal};
 
 /// The longest line that is read, in bytes.
@@ -153,6 +154,7 @@ fn add_to(
             change = change.with_log(log);
         }
         waiting.push_back(store.submit(change));
+        crash::reached(Point::ImportSubmitted);
         if waiting.len() >= IN_FLIGHT
             && let Some(ack) = waiting.pop_front()
         {
@@ -174,7 +176,10 @@ fn is_same(known: &Job, record: &Record) -> bool {
 
 fn settle(ack: super::Ack, lines: &Lines<'_>, imported: &mut Imported) -> Result<(), ImportError> {
     match ack.wait() {
-        Ok(_) => imported.added += 1,
+        Ok(_) => {
+            crash::reached(Point::ImportSettled);
+            imported.added += 1;
+        }
         Err(StoreError::AlreadyExists(id)) => {
             return Err(lines.fault(format!("job {id} is there twice")));
         }
@@ -258,6 +263,7 @@ impl Bulk<'_> {
             let ops = std::mem::take(&mut self.ops);
             for batch in Batches(ops.into_iter().peekable()) {
                 self.backend.apply(batch)?;
+                crash::reached(Point::ImportApplied);
             }
         }
         Ok(())

@@ -50,6 +50,7 @@ pub use import::fill;
 pub use import::{ImportError, Imported, import};
 pub use query::{Cursor, InvalidCursor, Page, Query};
 
+use crate::crash::{self, Point};
 use crate::job::{Event, InstallationId, Intent, Job, JobId, JobView, LogTail, Phase, Source, Status};
 
 /// How many changes a slow subscriber may be behind before it is told that it missed some.
@@ -102,6 +103,7 @@ impl Drop for Inner {
         if let Some(writer) = self.writer.take() {
             let _it_panicked = writer.join();
         }
+        crash::reached(Point::StoreClosing);
         self.shared.backend.close();
         if self.shared.fault().is_none()
             && let Err(error) = self.folder.note_committed(self.shared.counters().commit)
@@ -169,6 +171,7 @@ impl Store {
         };
         let fault = |error| open_error(path, error);
         let backend = Backend::open(&folder.records(manifest.records), options.cache).map_err(fault)?;
+        crash::reached(Point::StoreOpened);
         let (key, counters) = read_basics(&backend, &manifest.installation).map_err(fault)?;
         match folder.committed() {
             Some(noted) if counters.commit < noted => {
@@ -309,6 +312,9 @@ impl Store {
         let expired = self.expired(now)?;
         let acks: Vec<Ack> =
             expired.into_iter().map(|id| self.submit(Change::delete(id, now, Source::Service))).collect();
+        if !acks.is_empty() {
+            crash::reached(Point::RetentionSubmitted);
+        }
         let mut removed = 0;
         for ack in acks {
             match ack.await {
@@ -316,6 +322,7 @@ impl Store {
                 Err(StoreError::NotFound(_)) => {}
                 Err(error) => return Err(error),
             }
+            crash::reached(Point::RetentionDone);
         }
         Ok(removed)
     }

@@ -14,6 +14,7 @@ use super::change::{Action, Change, Committed};
 use super::codec::Blob;
 use super::rows::{Counters, Head};
 use super::{Shared, StoreError, keys, plan, read};
+use crate::crash::{self, Point};
 use crate::job::JobId;
 
 /// How many changes share one sync at most, so that the first of them does not wait for too many others.
@@ -78,6 +79,9 @@ impl Writer {
             }
             return;
         }
+        if !round.is_empty() {
+            crash::reached(Point::WriterTook);
+        }
         let mut answers = Vec::with_capacity(round.len());
         let mut outcome = Ok(());
         for (change, caller) in round {
@@ -91,6 +95,9 @@ impl Writer {
                 outcome = Err(error.clone());
             }
             answers.push((planned, caller));
+        }
+        if !answers.is_empty() {
+            crash::reached(Point::WriterPlanned);
         }
         let outcome = outcome.and_then(|()| self.apply()).and_then(|()| self.shared.backend.sync());
         match outcome {
@@ -108,8 +115,10 @@ impl Writer {
             let answer = planned.map(Arc::new);
             let committed = answer.as_ref().ok().cloned();
             let _gone = caller.send(answer);
+            crash::reached(Point::WriterAnswered);
             if let Some(committed) = committed {
                 let _nobody_listens = self.shared.subscribers.send(committed);
+                crash::reached(Point::WriterPublished);
             }
         }
         self.heads.retain(|_, head| head.open);
@@ -123,10 +132,13 @@ impl Writer {
         };
         let id = change.id.clone();
         let deletes = matches!(change.action, Action::Delete);
-        let planned = plan::plan(change, old.as_ref(), &mut self.counters)?;
+        let mut counters = self.counters.clone();
+        let planned = plan::plan(change, old.as_ref(), &mut counters)?;
         if self.ops.len() + planned.ops.len() > BATCH {
+            // What is applied now must not count this change, which is not among it.
             self.apply()?;
         }
+        self.counters = Counters { commit: self.counters.commit, ..counters };
         self.ops.extend(planned.ops);
         match planned.head {
             Some(head) => self.heads.insert(id.clone(), head),
@@ -135,7 +147,9 @@ impl Writer {
         if deletes {
             // Later changes, one that uses the ID again among them, must find no leftovers.
             self.apply()?;
+            crash::reached(Point::SweepBegun);
             self.sweep(&id)?;
+            crash::reached(Point::SweepDone);
         } else if self.ops.len() >= BATCH {
             self.apply()?;
         }
@@ -161,6 +175,7 @@ impl Writer {
             self.sweep(id)?;
         }
         if !left.is_empty() {
+            crash::reached(Point::SweptAtStart);
             self.shared.backend.sync()?;
             self.shared.set_counters(self.counters.clone());
         }
@@ -188,6 +203,7 @@ impl Writer {
                 break;
             }
             self.apply()?;
+            crash::reached(Point::SweepHalfDone);
         }
         self.apply()?;
         if self.counters.deletions > DELETIONS {

@@ -92,6 +92,17 @@ fn an_object_between_two_attempts_is_carried_on() {
 }
 
 #[test]
+fn a_pod_in_which_nothing_was_started_is_started_after_all() {
+    // A service with no room for pods leaves the object as one leaves it that is killed before the first.
+    let house = House::with(|config| config.max_running = 0);
+    let object = house.create(&intent("k1", "it", job(script("echo once"))));
+    std::fs::create_dir(house.root().join("objects/it/pods/it-0")).unwrap();
+    let house = house.restarted();
+    assert_eq!(conclusion(&house.ended(&object)), "Complete");
+    assert_eq!(house.text(&object), ["once"]);
+}
+
+#[test]
 fn a_cancellation_outlives_the_service() {
     let house = House::with(|config| config.grace = std::time::Duration::from_secs(3600));
     let pipe = house.root().join("pipe");

@@ -5,6 +5,7 @@
 mod damage;
 mod full;
 mod kill;
+mod lock;
 
 use jiff::Timestamp;
 use jobwright::job::{EventKind, Fact, Fingerprint, Intent, Job, NewEvent, Report, Source, Status};

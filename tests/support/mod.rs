@@ -329,7 +329,7 @@ impl Request<'_> {
     }
 
     /// Sends it, unless the service is gone.
-    fn try_send(self) -> Option<Answer> {
+    pub fn try_send(self) -> Option<Answer> {
         let mut response = self.try_begin().ok()?;
         let status = response.status().as_u16();
         let body = response.body_mut().read_to_string().ok()?;

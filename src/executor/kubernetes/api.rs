@@ -13,6 +13,7 @@ use kube::core::params::DeleteParams;
 use serde_json::Value;
 
 use super::client::Connection;
+use crate::crash::{self, Point};
 
 /// The largest answer that is read: a Job is far smaller, etcd takes 1.5 MiB.
 const LARGEST_ANSWER: usize = 16 << 20;
@@ -90,17 +91,21 @@ async fn call(connection: &Connection, request: http::Result<http::Request<Body>
 }
 
 async fn answer(connection: &Connection, request: http::Request<Body>) -> Answer {
+    let steps = steps(&request);
+    crash_at(steps.map(|it| it[0]));
     let response = match connection.calls.send(request).await {
         Ok(response) => response,
         Err(kube::Error::Service(error)) if is_unsent(&*error) => return Answer::Unsent(chain(&*error)),
         Err(kube::Error::Service(error)) => return Answer::Silence(chain(&*error)),
         Err(error) => return Answer::Silence(chain(&error)),
     };
+    crash_at(steps.map(|it| it[1]));
     let (head, body) = response.into_parts();
     let body = match Limited::new(body, LARGEST_ANSWER).collect().await {
         Ok(body) => body.to_bytes(),
         Err(error) => return Answer::Silence(format!("the answer broke off: {error}")),
     };
+    crash_at(steps.map(|it| it[2]));
     if head.status.is_success() {
         return match serde_json::from_slice(&body) {
             Ok(body) => Answer::Done { body, warnings: warnings(&head.headers) },
@@ -120,6 +125,23 @@ fn is_unsent(error: &(dyn std::error::Error + 'static)) -> bool {
         error = it.source();
     }
     false
+}
+
+/// Where tests kill the program in a call that changes a Job: before it, with its answer begun, and read.
+fn steps(request: &http::Request<Body>) -> Option<[Point; 3]> {
+    match *request.method() {
+        http::Method::POST if request.uri().path().ends_with("/jobs") => {
+            Some([Point::PostSending, Point::PostAnswering, Point::PostAnswered])
+        }
+        http::Method::DELETE => Some([Point::DeleteSending, Point::DeleteAnswering, Point::DeleteAnswered]),
+        _ => None,
+    }
+}
+
+fn crash_at(point: Option<Point>) {
+    if let Some(point) = point {
+        crash::reached(point);
+    }
 }
 
 /// A failure in the server's own words, or in those of whoever stands between.

@@ -48,6 +48,7 @@ use self::past::Traces;
 use super::{
     CreateOutcome, DryRun, DryRunError, Executor, ExecutorError, Found, LogLine, LogOptions, Observation, Unsupported,
 };
+use crate::crash::{self, Point};
 use crate::job::labels::{INSTALLATION, JOBWRIGHT, MANAGED_BY};
 use crate::job::{Evidence, InstallationId, Intent, ObjectRef, PodStatus};
 
@@ -163,7 +164,9 @@ impl Inner {
         Sent::Outcome(match outcome::of_create(answer, Timestamp::now()) {
             Step::Outcome(outcome) => outcome,
             Step::Look => {
+                crash::reached(Point::LookSending);
                 let there = api::get(&self.connection, &self.job(&intent.object_name)).await;
+                crash::reached(Point::LookAnswered);
                 outcome::of_look(there, intent, &self.installation, Timestamp::now())
             }
         })

@@ -16,6 +16,7 @@ use super::object::Object;
 use super::pod::Pod;
 use super::progress::{Attempt, EndedAttempt, Failure, Limits, Progress, Step};
 use super::spec::JobSpec;
+use crate::crash::{self, Point};
 use crate::job::Conclusion;
 
 /// Runs an object to its end and records that.
@@ -26,11 +27,13 @@ pub(super) async fn run(context: Arc<Context>, object: Arc<Object>, spec: JobSpe
 
 /// Records how an object ended, then shows it.
 pub(super) async fn record_end(object: &Object, conclusion: Conclusion) {
+    crash::reached(Point::EndUnwritten);
     let (folder, end) = (object.folder.clone(), End::Concluded(conclusion.clone()));
     let written = tokio::task::spawn_blocking(move || disk::write_end(&folder, &end)).await;
     if let Err(error) = written.unwrap_or_else(|error| Err(std::io::Error::other(error))) {
         tracing::error!(object = %object.reference.name, %error, "how an object ended cannot be recorded");
     }
+    crash::reached(Point::EndWritten);
     object.update(|snapshot| snapshot.conclusion = Some(conclusion));
 }
 

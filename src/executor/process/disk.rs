@@ -16,6 +16,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use rustix::fs::{FlockOperation, flock};
@@ -24,6 +25,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::guard::Exit;
+use crate::crash::{self, Point};
 use crate::job::{Conclusion, InstallationId, JobId};
 
 /// An object as it was created. It never changes.
@@ -82,7 +84,7 @@ impl Root {
         DirBuilder::new().recursive(true).mode(0o700).create(path)?;
         fs::create_dir_all(path.join("objects"))?;
         let lock = OpenOptions::new().create(true).truncate(false).write(true).open(path.join("lock"))?;
-        flock(&lock, FlockOperation::NonBlockingLockExclusive).map_err(|error| match error {
+        lock_patiently(&lock).map_err(|error| match error {
             rustix::io::Errno::AGAIN => io::Error::other("it is in use by another process"),
             other => other.into(),
         })?;
@@ -110,8 +112,14 @@ impl Root {
         fs::create_dir_all(staged.join("pods"))?;
         write_new(&staged.join("object.json"), &serde_json::to_vec(record)?)?;
         sync_folder(&staged)?;
+        crash::reached(Point::ObjectStaged);
         match fs::rename(&staged, &folder) {
-            Ok(()) => sync_folder(&self.path.join("objects")).map(|()| true),
+            Ok(()) => {
+                crash::reached(Point::ObjectPlaced);
+                sync_folder(&self.path.join("objects"))?;
+                crash::reached(Point::ObjectDurable);
+                Ok(true)
+            }
             Err(error) => {
                 fs::remove_dir_all(&staged)?;
                 match error.kind() {
@@ -128,7 +136,11 @@ impl Root {
         match fs::rename(self.object(name), &staged) {
             // It is gone already, by hand.
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(staged),
-            other => other.map(|()| staged),
+            other => {
+                other?;
+                crash::reached(Point::ObjectTakenAway);
+                Ok(staged)
+            }
         }
     }
 
@@ -139,6 +151,7 @@ impl Root {
         if let Err(error) = fs::remove_dir_all(staged) {
             tracing::warn!(folder = %staged.display(), %error, "what is left of an object cannot be deleted yet");
         }
+        crash::reached(Point::ObjectDisposed);
         Ok(())
     }
 
@@ -157,6 +170,27 @@ impl Root {
     fn stage(&self) -> PathBuf {
         self.path.join("staging").join(Uuid::now_v7().to_string())
     }
+}
+
+/// How often a lock that somebody holds is tried again, and how long that waits each time.
+const PATIENCE: (u32, Duration) = (50, Duration::from_millis(20));
+
+/// Locks a file. A service that was killed just now may have been starting a guard: until that has begun, a copy of the
+/// dead one still holds its files.
+fn lock_patiently(lock: &File) -> rustix::io::Result<()> {
+    let (tries, pause) = PATIENCE;
+    for _ in 0..tries {
+        match flock(lock, FlockOperation::NonBlockingLockExclusive) {
+            Err(rustix::io::Errno::AGAIN) => {}
+            other => return other,
+        }
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a file lock tells nobody when it is free, without a time limit"
+        )]
+        std::thread::sleep(pause);
+    }
+    flock(lock, FlockOperation::NonBlockingLockExclusive)
 }
 
 /// Reads an object's record.
@@ -207,9 +241,18 @@ pub(super) fn log_file(container: &Path, run: u32) -> PathBuf {
     container.join(format!("{run}.log"))
 }
 
+/// How a run ended, if that is on record.
+pub(super) fn read_exit(container: &Path, run: u32) -> io::Result<Option<Exit>> {
+    read_json(&exit_file(container, run))
+}
+
+fn exit_file(container: &Path, run: u32) -> PathBuf {
+    container.join(format!("{run}.exit.json"))
+}
+
 /// Records how a run ended, durably.
 pub(super) fn write_exit(container: &Path, run: u32, exit: &Exit) -> io::Result<()> {
-    replace(&container.join(format!("{run}.exit.json")), &serde_json::to_vec(exit)?)
+    replace(&exit_file(container, run), &serde_json::to_vec(exit)?)
 }
 
 /// All that is on disk of an object's pods.
@@ -242,11 +285,7 @@ fn read_runs(container: &Path) -> io::Result<Vec<StoredRun>> {
     numbers.sort_unstable();
     numbers.dedup();
     for run in numbers {
-        runs.push(StoredRun {
-            run,
-            log: log_file(container, run),
-            exit: read_json(&container.join(format!("{run}.exit.json")))?,
-        });
+        runs.push(StoredRun { run, log: log_file(container, run), exit: read_exit(container, run)? });
     }
     Ok(runs)
 }

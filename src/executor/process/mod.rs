@@ -42,6 +42,7 @@ use self::registry::Registry;
 use super::{
     CreateOutcome, DryRun, DryRunError, Executor, ExecutorError, Found, LogLine, LogOptions, Observation, Unsupported,
 };
+use crate::crash::{self, Point};
 use crate::job::{InstallationId, Intent, ObjectRef, Refusal};
 
 /// The one namespace of this executor.
@@ -216,6 +217,7 @@ impl Executor for ProcessExecutor {
             let folder = object.folder.clone();
             let written = blocking(move || disk::write_cancelled(&folder)).await;
             written.map_err(unreachable)?;
+            crash::reached(Point::StopWritten);
             object.cancel.cancel();
             Ok(())
         }

@@ -18,6 +18,7 @@ use super::object::Object;
 use super::progress::backoff;
 use super::spec::{ContainerSpec, PodTemplate};
 use super::{Context, NAMESPACE, disk};
+use crate::crash::{self, Point};
 use crate::job::{ContainerState, ContainerStatus, PodStatus};
 
 /// The longest wait before a container is started again in its pod, as the kubelet's.
@@ -164,18 +165,22 @@ impl Pod {
 
     async fn start_guard(&self, instructions: &Instructions) -> std::io::Result<Guard> {
         std::fs::create_dir_all(&instructions.folder)?;
+        crash::reached(Point::ContainerBegun);
         let mut child = Command::new(&self.context.config.program)
             .arg("guard")
             .env_clear()
+            .envs(crash::for_guard())
             .current_dir("/")
             .process_group(0)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;
+        crash::reached(Point::GuardSpawned);
         let missing = || std::io::Error::other("it has no pipe");
         let mut orders = child.stdin.take().ok_or_else(missing)?;
         let notices = child.stdout.take().ok_or_else(missing)?;
         send(&mut orders, instructions).await?;
+        crash::reached(Point::GuardInstructed);
         Ok(Guard { child, orders, notices: BufReader::new(notices).lines() })
     }
 
@@ -190,12 +195,16 @@ impl Pod {
             tokio::select! {
                 line = guard.notices.next_line() => match read_notice(line) {
                     Some(Notice::Started { at, pid }) => {
+                        crash::reached(Point::StartHeard);
                         running = Some((at, pid));
                         let state = ContainerState::Running { started: at };
                         self.object.update_container(&self.name, &container.name, instructions.run, state);
                     }
                     Some(Notice::Log) => self.object.beat(),
-                    Some(Notice::Ended(exit)) => break Some(exit),
+                    Some(Notice::Ended(exit)) => {
+                        crash::reached(Point::EndHeard);
+                        break Some(exit);
+                    }
                     None => break None,
                 },
                 Some(order) = orders.recv() => guard.order(order).await,
@@ -228,6 +237,9 @@ impl Pod {
             // If it is gone already, that is what is wanted.
             let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
         }
+        if let Some(exit) = self.on_record(instructions).await {
+            return exit;
+        }
         let exit = Exit {
             started: running.map(|(at, _)| at),
             finished: Timestamp::now(),
@@ -239,6 +251,12 @@ impl Pod {
             )),
         };
         self.conclude(instructions, exit).await
+    }
+
+    /// How a run ended, if its guard put that on record before it could tell.
+    async fn on_record(&self, instructions: &Instructions) -> Option<Exit> {
+        let (folder, run) = (instructions.folder.clone(), instructions.run);
+        tokio::task::spawn_blocking(move || disk::read_exit(&folder, run)).await.ok()?.ok()?
     }
 
     /// Makes an end durable that no guard could.

@@ -13,6 +13,7 @@ use super::pod::terminated;
 use super::progress::{Attempt, EndedAttempt, Progress, Step};
 use super::spec::{JobSpec, PodTemplate};
 use super::{ProcessConfig, spec};
+use crate::crash::{self, Point};
 use crate::job::{Conclusion, ContainerStatus, PodStatus, Snapshot};
 
 /// What is to be done with an object that was found.
@@ -48,7 +49,12 @@ pub(super) fn recover(
     };
     if let Standing::Lost(at) = standing {
         // It is on record, so that what a guard may still write cannot turn it into another end later.
+        crash::reached(Point::LossUnwritten);
         disk::write_end(folder, &End::Lost { at })?;
+        crash::reached(Point::LossWritten);
+    }
+    if matches!(standing, Standing::GoesOn(..)) {
+        crash::reached(Point::ObjectGoesOn);
     }
     Ok((snapshot, standing))
 }
@@ -67,6 +73,8 @@ fn judge(config: &ProcessConfig, record: &ObjectRecord, pods: &[StoredPod], now:
     };
     let ended: Option<Vec<EndedAttempt>> = pods
         .iter()
+        // A container's folder is there before its guard: in a pod without any, nothing was ever started.
+        .filter(|pod| !pod.containers.is_empty())
         .map(|pod| {
             let attempt = Attempt::from_pod_name(&record.name, &pod.name)?;
             let (succeeded, at) = pod_end(&spec.pod, pod)?;

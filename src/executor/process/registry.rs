@@ -11,6 +11,7 @@ use super::disk::{self, ObjectRecord, Root};
 use super::object::{Hub, Object};
 use super::recovery::{self, Standing};
 use super::{CHANGES_KEPT, Context, ProcessConfig, controller, environment, node_name, refused};
+use crate::crash::{self, Point};
 use crate::executor::{CreateOutcome, Observation};
 use crate::job::ObjectRef;
 
@@ -112,6 +113,7 @@ impl Registry {
             }
             let object = self.take_in(&mut objects, &found)?;
             drop(objects);
+            crash::reached(Point::ObjectKnown);
             if object.lost.is_some() {
                 // It was not in the last list, and a new one may not come for long.
                 object.publish(object.evidence());

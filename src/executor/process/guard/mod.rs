@@ -31,6 +31,7 @@ use self::inbox::{Orders, Signals, poll_in, set_nonblocking};
 use self::log::{LogWriter, Stream};
 pub(crate) use self::protocol::{Exit, Instructions, Notice, Order};
 use super::disk;
+use crate::crash::{self, Point};
 
 /// What the hidden subcommand `jobwright guard` runs. It takes no arguments: its instructions come on standard input.
 /// It must be reached before the program does anything else, since a guard is started for every container.
@@ -54,6 +55,7 @@ fn guard() -> io::Result<()> {
     let instructions: Instructions = serde_json::from_str(&line).map_err(|error| {
         io::Error::other(format!("its instructions cannot be read: {error}; this command is for Jobwright's own use"))
     })?;
+    crash::reached(Point::GuardReady);
     let signals = Signals::new()?;
     #[cfg(target_os = "linux")]
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
@@ -68,7 +70,9 @@ fn guard() -> io::Result<()> {
 
 /// Makes the end durable, then tells it.
 fn conclude(instructions: &Instructions, exit: Exit) -> io::Result<()> {
+    crash::reached(Point::GuardReaped);
     disk::write_exit(&instructions.folder, instructions.run, &exit)?;
+    crash::reached(Point::GuardWritten);
     tell(&Notice::Ended(exit));
     Ok(())
 }
@@ -134,6 +138,7 @@ impl Guard {
             pipe.map(set_nonblocking).transpose()?;
         }
         tell(&Notice::Started { at: started, pid: main.as_raw_nonzero().get() });
+        crash::reached(Point::GuardTold);
         Ok(Self {
             orders,
             signals,
