@@ -1,83 +1,10 @@
-//! What was acknowledged is there after a crash, and an orderly end loses nothing.
+//! What comes after a restart, and what an orderly end does. Crashes at every step are in `tests/crashes/`.
 
 use std::sync::Mutex;
 
 use serde_json::json;
 
 use crate::support::{TestApp, server_events};
-
-/// `JOBWRIGHT_TEST_KILLS` asks for more cycles than the two of every run.
-#[test]
-fn what_was_acknowledged_survives_a_kill() {
-    let cycles = std::env::var("JOBWRIGHT_TEST_KILLS").ok();
-    let cycles = cycles.and_then(|count| count.parse().ok()).unwrap_or(2);
-    for cycle in 0..cycles {
-        // The later the kill, the more is under way: jobs that run, have ended, have their log kept.
-        survive_a_kill(5 + cycle % 40);
-    }
-}
-
-/// Launches and reports until this many jobs are acknowledged, kills the service there and then, and looks at what it
-/// knows after a restart.
-fn survive_a_kill(jobs: usize) {
-    let app = TestApp::start();
-    app.launch_gate("gate");
-    app.wait_for_phase("gate", "Running");
-    let callback = app.callback_path("gate");
-    let launched = Mutex::new(Vec::new());
-    let reported = Mutex::new(Vec::new());
-    let enough = std::sync::Barrier::new(3);
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            for number in 0.. {
-                if number == jobs {
-                    enough.wait();
-                }
-                let id = format!("k{number}");
-                let body = json!({"template": "typed", "id": id, "parameters": {"day": "2026-01-31"}});
-                match app.try_post("/api/v1/jobs", &body) {
-                    Some(answer) => assert_eq!(answer.status, 201, "{answer:?}"),
-                    None => return,
-                }
-                launched.lock().unwrap().push(id);
-            }
-        });
-        scope.spawn(|| {
-            for number in 0_u64.. {
-                if number == 100 {
-                    enough.wait();
-                }
-                match app.try_post(&callback, &json!({"status": "x", "sequence": number})) {
-                    Some(answer) => assert_eq!(answer.status, 200, "{answer:?}"),
-                    None => return,
-                }
-                reported.lock().unwrap().push(number);
-            }
-        });
-        enough.wait();
-        app.signal(rustix::process::Signal::KILL);
-    });
-    let app = app.kill().setup.start();
-    for id in launched.into_inner().unwrap() {
-        let job = app.get(&format!("/api/v1/jobs/{id}"));
-        assert_eq!(job.status, 200, "{id}");
-        app.wait(&id, |job| ["Succeeded", "Lost"].contains(&job["phase"].as_str().unwrap()));
-    }
-    let mut kept = Vec::new();
-    let mut after = json!(0);
-    while let Some(number) = after.as_u64() {
-        let page = app.get(&format!("/api/v1/jobs/gate/events?limit=500&after={number}")).json();
-        let events = page["items"].as_array().unwrap().iter();
-        kept.extend(events.filter_map(|event| event["report"]["sequence"].as_u64()));
-        after = page["next"].clone();
-    }
-    for number in reported.into_inner().unwrap() {
-        assert!(kept.contains(&number), "report {number} was acknowledged and is gone");
-    }
-    // Its process died with the service.
-    let lost = app.wait_for_phase("gate", "Lost");
-    assert_eq!(lost["report"]["status"], "x");
-}
 
 #[test]
 fn a_launch_that_is_sent_again_after_a_kill_makes_no_second_job() {

@@ -210,7 +210,35 @@ impl ApiServer {
         }
     }
 
+    /// All Jobs that were ever created, as they were then.
+    pub fn creations(&self) -> Vec<Value> {
+        let state = self.shared.lock();
+        let created = state.history.iter().filter(|change| change.kind == Kind::Job && change.action == "ADDED");
+        created.map(|change| change.object.clone()).collect()
+    }
+
+    /// How many requests are yet to come to what was scripted.
+    pub fn scripted(&self) -> usize {
+        self.shared.lock().rules.iter().map(|rule| rule.left).sum()
+    }
+
     // What a cluster does
+
+    /// Waits until the resource version is another one, for this long at most; gives it. For what plays the cluster.
+    pub fn wait_for_change(&self, since: u64, most: Duration) -> u64 {
+        let state = self.shared.lock();
+        self.shared.turned.wait_timeout_while(state, most, |state| state.version == since).unwrap().0.version
+    }
+
+    /// Changes an object, unless it is gone.
+    pub fn try_change(&self, kind: Kind, name: &str, fields: Value) {
+        self.shared.change(|state| {
+            if let Some(mut object) = state.objects.get(&(kind, name.to_owned())).cloned() {
+                merge(&mut object, fields);
+                state.store(kind, "MODIFIED", object);
+            }
+        });
+    }
 
     /// An object as it is now.
     pub fn get(&self, kind: Kind, name: &str) -> Option<Value> {

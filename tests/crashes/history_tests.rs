@@ -1,0 +1,232 @@
+//! The judge of histories finds nothing in a good one, and every broken promise in a bad one.
+
+use super::*;
+
+const RULES: Rules = Rules { marks: true };
+
+fn task(code: i32) -> Task {
+    Task { code, millis: 0 }
+}
+
+fn launch(id: &str, code: i32) -> Request {
+    Request::Launch { id: id.to_owned(), task: task(code), brief: false }
+}
+
+fn report(id: &str, sequence: u64) -> Request {
+    Request::Report { id: id.to_owned(), sequence }
+}
+
+fn cancel(id: &str) -> Request {
+    Request::Cancel { id: id.to_owned() }
+}
+
+fn delete(id: &str) -> Request {
+    Request::Delete { id: id.to_owned() }
+}
+
+/// Requests with their answers; 0 stands for none.
+fn asked(requests: &[(Request, u16)]) -> Vec<Entry> {
+    let mut history = Vec::new();
+    for (number, (request, status)) in requests.iter().enumerate() {
+        history.push(Entry::Sent(number, request.clone()));
+        if *status > 0 {
+            history.push(Entry::Answered(number, *status));
+        }
+    }
+    history
+}
+
+fn ran(id: &str, uids: &[&str]) -> Entry {
+    Entry::Ran { id: id.to_owned(), uids: uids.iter().map(|uid| (*uid).to_owned()).collect() }
+}
+
+fn in_phase(phase: &str, exit_code: Option<i32>) -> Shown {
+    Shown { phase: phase.to_owned(), exit_code, ..Shown::default() }
+}
+
+fn shown(jobs: &[(&str, Shown)]) -> Entry {
+    Entry::Shown(jobs.iter().map(|(id, shown)| ((*id).to_owned(), shown.clone())).collect())
+}
+
+/// What is wrong with a history, in one text.
+fn faults(parts: &[&[Entry]]) -> String {
+    broken_promises(RULES, &parts.concat()).join("\n")
+}
+
+#[track_caller]
+fn assert_broken(parts: &[&[Entry]], word: &str) {
+    let faults = faults(parts);
+    assert!(faults.contains(word), "expected {word:?} in {faults:?}");
+}
+
+#[test]
+fn a_history_that_keeps_every_promise_is_let_pass() {
+    let requests = [
+        (launch("a", 0), 201),
+        (launch("a", 0), 200),
+        (launch("a", 1), 409),
+        (report("a", 1), 200),
+        (report("a", 3), 200),
+        (report("a", 2), 0),
+        (launch("b", 3), 0),
+        (launch("c", 0), 201),
+        (cancel("c"), 200),
+        (launch("d", 0), 201),
+        (delete("d"), 204),
+        (report("d", 1), 404),
+        (Request::Rerun { of: "a".to_owned(), id: "e".to_owned() }, 201),
+        (launch("f", 0), 201),
+    ];
+    let end = [
+        ran("a", &["u1"]),
+        ran("e", &["u5"]),
+        Entry::MayBeLost("f".to_owned()),
+        shown(&[
+            (
+                "a",
+                Shown {
+                    uid: Some("u1".to_owned()),
+                    report: Some(3),
+                    reports: Some([1, 2, 3].into()),
+                    ..in_phase("Succeeded", Some(0))
+                },
+            ),
+            ("c", Shown { cancel_requested: true, ..in_phase("Cancelled", None) }),
+            ("e", Shown { rerun_of: Some("a".to_owned()), ..in_phase("Succeeded", Some(0)) }),
+            ("f", in_phase("Lost", None)),
+        ]),
+        Entry::Checked(Ok(())),
+    ];
+    assert_eq!(faults(&[&asked(&requests), &end]), "");
+}
+
+#[test]
+fn a_forgotten_launch_is_found() {
+    assert_broken(&[&asked(&[(launch("a", 0), 201)]), &[shown(&[])]], "acknowledged and is gone");
+    // One that was not acknowledged may be there or not.
+    assert_eq!(faults(&[&asked(&[(launch("a", 0), 0)]), &[shown(&[])]]), "");
+}
+
+#[test]
+fn retention_excuses_only_what_is_too_much() {
+    let launches = [(launch("a", 0), 201), (launch("b", 0), 201)];
+    let left = [shown(&[("b", in_phase("Running", None))])];
+    assert_eq!(faults(&[&[Entry::Retention(1)], &asked(&launches), &left]), "");
+    assert_broken(&[&[Entry::Retention(2)], &asked(&launches), &left], "acknowledged and is gone");
+}
+
+#[test]
+fn a_forgotten_or_overtaken_report_is_found() {
+    let reports = [(launch("a", 0), 201), (report("a", 1), 200), (report("a", 2), 200)];
+    let running = |report, reports: &[u64]| {
+        let reports = Some(reports.iter().copied().collect());
+        [shown(&[("a", Shown { report, reports, ..in_phase("Running", None) })])]
+    };
+    assert_eq!(faults(&[&asked(&reports), &running(Some(2), &[1, 2])]), "");
+    assert_broken(&[&asked(&reports), &running(Some(2), &[2])], "reports [1] were acknowledged and are gone");
+    assert_broken(&[&asked(&reports), &running(Some(1), &[1, 2])], "Some(1) is shown");
+    assert_broken(&[&asked(&reports), &running(Some(9), &[1, 2, 9])], "never sent");
+}
+
+#[test]
+fn a_forgotten_or_invented_cancellation_is_found() {
+    let running = [shown(&[("a", in_phase("Running", None))])];
+    assert_broken(&[&asked(&[(launch("a", 0), 201), (cancel("a"), 200)]), &running], "cancelled is forgotten");
+    let cancelled = [shown(&[("a", Shown { cancel_requested: true, ..in_phase("Running", None) })])];
+    assert_broken(&[&asked(&[(launch("a", 0), 201)]), &cancelled], "nobody cancelled it");
+}
+
+#[test]
+fn a_second_object_is_found_wherever_it_shows() {
+    let launched = asked(&[(launch("a", 0), 201)]);
+    let object = |uid: &str| Entry::Object { id: "a".to_owned(), uid: uid.to_owned() };
+    assert_eq!(faults(&[&launched, &[object("u1"), object("u1"), ran("a", &["u1"])]]), "");
+    assert_broken(&[&launched, &[object("u1"), object("u2")]], "more than one object");
+    assert_broken(&[&launched, &[object("u1"), ran("a", &["u2"])]], "more than one object");
+    let other = [shown(&[("a", Shown { uid: Some("u2".to_owned()), ..in_phase("Running", None) })])];
+    assert_broken(&[&launched, &[object("u1")], &other], "more than one object");
+    assert_broken(&[&launched, &[ran("a", &["u1", "u1"])]], "ran 2 times");
+    assert_broken(&[&[object("u1")]], "nobody launched");
+}
+
+#[test]
+fn a_launch_that_is_taken_for_another_one_is_found() {
+    assert_broken(&[&asked(&[(launch("a", 0), 201), (launch("a", 0), 201)])], "answered with 201");
+    assert_broken(&[&asked(&[(launch("a", 0), 200)])], "answered with 200");
+    assert_broken(&[&asked(&[(launch("a", 0), 201), (launch("a", 0), 409)])], "answered with 409");
+    assert_eq!(faults(&[&asked(&[(launch("a", 0), 0), (launch("a", 0), 201)])]), "");
+}
+
+#[test]
+fn a_wrong_phase_is_found() {
+    let launched = asked(&[(launch("a", 3), 201)]);
+    let ends = |shown_: Shown| faults(&[&launched, &[ran("a", &["u1"]), shown(&[("a", shown_)])]]);
+    assert_eq!(ends(in_phase("Failed", Some(3))), "");
+    for wrong in [
+        in_phase("Succeeded", Some(0)),
+        in_phase("Failed", Some(1)),
+        in_phase("Failed", Some(137)),
+        in_phase("Cancelled", None),
+        in_phase("Rejected", None),
+        in_phase("Lost", None),
+    ] {
+        assert!(ends(wrong.clone()).contains("it cannot be"), "{wrong:?}");
+    }
+    // That it never ran is known by its marks.
+    assert_broken(&[&launched, &[shown(&[("a", in_phase("Failed", Some(3)))])]], "it cannot be");
+    // A job that was cancelled is no loss.
+    let cancelled = asked(&[(launch("a", 0), 201), (cancel("a"), 200)]);
+    let lost = [shown(&[("a", Shown { cancel_requested: true, ..in_phase("Lost", None) })])];
+    assert_broken(&[&cancelled, &[Entry::MayBeLost("a".to_owned())], &lost], "it cannot be");
+}
+
+#[test]
+fn a_second_end_is_found() {
+    let launched = asked(&[(launch("a", 0), 201)]);
+    let lost = shown(&[("a", in_phase("Lost", None))]);
+    let done = shown(&[("a", in_phase("Succeeded", Some(0)))]);
+    let may = Entry::MayBeLost("a".to_owned());
+    assert_broken(&[&launched, &[may, ran("a", &["u1"]), lost, done]], "it had ended as");
+}
+
+#[test]
+fn what_comes_back_or_stays_after_its_deletion_is_found() {
+    let deleted = asked(&[(launch("a", 0), 201), (delete("a"), 204)]);
+    assert_broken(&[&deleted, &[ran("a", &["u1"]), shown(&[("a", in_phase("Succeeded", Some(0)))])]], "is back");
+    let settled = Entry::Settled { jobs: BTreeMap::new(), objects: ["a".to_owned()].into() };
+    assert_broken(&[&deleted, &[settled]], "was to be deleted and is there");
+    let brief = Request::Launch { id: "b".to_owned(), task: task(0), brief: true };
+    let jobs = [("b".to_owned(), in_phase("Succeeded", Some(0)))].into();
+    let settled = Entry::Settled { jobs, objects: ["b".to_owned()].into() };
+    assert_broken(&[&asked(&[(brief, 201)]), &[ran("b", &["u1"]), settled]], "was to be deleted and is there");
+}
+
+#[test]
+fn a_job_that_never_ends_is_found() {
+    let jobs = [("a".to_owned(), in_phase("Running", None))].into();
+    let settled = Entry::Settled { jobs, objects: BTreeSet::new() };
+    assert_broken(&[&asked(&[(launch("a", 0), 201)]), &[settled]], "never came to an end");
+}
+
+#[test]
+fn a_job_from_nowhere_and_a_damaged_store_are_found() {
+    assert_broken(&[&[shown(&[("a", in_phase("Pending", None))])]], "nobody launched it");
+    assert_broken(&[&[Entry::Checked(Err("2 faults".to_owned()))]], "store check: 2 faults");
+}
+
+#[test]
+fn an_import_that_is_lost_or_changed_is_found() {
+    let imported = [Entry::Importing(vec![("x".to_owned(), "Cancelled".to_owned())]), Entry::Imported];
+    assert_eq!(faults(&[&imported, &[shown(&[("x", in_phase("Cancelled", None))])]]), "");
+    assert_broken(&[&imported, &[shown(&[])]], "acknowledged and is gone");
+    assert_broken(&[&imported, &[shown(&[("x", in_phase("Lost", None))])]], "imported as Cancelled");
+    // Until it is acknowledged, it may be there or not.
+    assert_eq!(faults(&[&imported[..1], &[shown(&[])]]), "");
+}
+
+#[test]
+fn requests_that_a_crash_left_unanswered_promise_nothing() {
+    let requests = [(launch("a", 0), 201), (report("a", 1), 0), (cancel("a"), 0), (delete("a"), 0)];
+    assert_eq!(faults(&[&asked(&requests), &[shown(&[])]]), "");
+    assert_eq!(faults(&[&asked(&requests), &[shown(&[("a", in_phase("Running", None))])]]), "");
+}

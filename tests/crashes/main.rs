@@ -1,0 +1,53 @@
+//! The real program, killed by SIGKILL between any two steps, started again, and asked what it still knows.
+//!
+//! A round is the life of one data folder: cycles in which clients launch, report, cancel, launch again and delete until
+//! the process dies at a crash point ([`jobwright::crash`]) or at a moment that chance chose, and a last life in which
+//! every job comes to its end. Everything asked, answered and seen is written down, and [`history`] says which promises
+//! that breaks. What was created and what ran is counted by no code of the program: by marks that the jobs' own commands
+//! leave, and by the API server, which survives the kills.
+//!
+//! | variable | what it says |
+//! |---|---|
+//! | `JOBWRIGHT_TEST_CRASHES` | how many cycles, on both executors together; every point once, and a few more, without it |
+//! | `JOBWRIGHT_TEST_CRASHES_REPLAY` | one round alone, as a failure prints it |
+//!
+//! - [`ways`]: how a process comes to each point; [`workload`]: what clients do; [`round`], [`campaign`]: the order of it;
+//! - [`process`], [`fake`]: where jobs run; [`cases`]: what chance has found, told to happen.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, unreachable_pub, reason = "tests")]
+
+#[path = "../support/api_server/mod.rs"]
+mod api_server;
+#[path = "../support/mod.rs"]
+mod support;
+#[path = "../support/tally.rs"]
+mod tally;
+
+mod campaign;
+mod cases;
+mod fake;
+mod foreign;
+mod history;
+mod instance;
+mod journal;
+mod process;
+mod random;
+mod round;
+mod ways;
+mod workload;
+mod world;
+
+use campaign::Campaign;
+use ways::Place;
+
+#[test]
+fn what_was_acknowledged_survives_kills_on_processes() {
+    let make = |args: &[&str]| -> Box<dyn world::World> { Box::new(process::Processes::new().with(args)) };
+    Campaign { name: "crashes-process", place: Place::Processes, make }.run();
+}
+
+#[test]
+fn what_was_acknowledged_survives_kills_on_kubernetes() {
+    let make = |args: &[&str]| -> Box<dyn world::World> { Box::new(fake::Fake::new().with(args)) };
+    Campaign { name: "crashes-kubernetes", place: Place::Kubernetes, make }.run();
+}
