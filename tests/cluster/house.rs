@@ -2,7 +2,6 @@
 
 #![allow(dead_code, reason = "every module uses a part of it")]
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
@@ -202,7 +201,7 @@ pub fn part(name: &str, what: &str) {
 /// As [`part`]: what is wrong, if it cannot be done.
 pub fn try_part(name: &str, what: &str) -> Result<(), String> {
     let command = std::env::var("JOBWRIGHT_TEST_PART").map_err(|_| {
-        format!("JOBWRIGHT_TEST_PART names no command that can {what} {name}; set it, or leave these tests out by `--skip faults::`")
+        format!("JOBWRIGHT_TEST_PART names no command that can {what} {name}; set it, or leave these tests out by `--skip faults:: --skip parts::`")
     })?;
     let done = Command::new(&command).args([name, what]).stdin(Stdio::null()).output();
     let done = done.map_err(|error| format!("{command}: {error}"))?;
@@ -378,57 +377,4 @@ fn named(phase: &str, reason: Option<&str>) -> String {
         Some(reason) => format!("{phase} {reason}"),
         None => phase.to_owned(),
     }
-}
-
-/// Counts the Jobs that come to be in a namespace, by UID, over whatever happens to the API server.
-pub struct Creations {
-    stop: tokio::sync::oneshot::Sender<()>,
-    watching: std::thread::JoinHandle<BTreeMap<String, String>>,
-}
-
-impl Cluster {
-    /// Counts the Jobs that come to be here from now on.
-    pub fn creations(&self) -> Creations {
-        let (stop, stopped) = tokio::sync::oneshot::channel();
-        let namespace = self.namespace.clone();
-        let watching = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(watch_jobs(&namespace, stopped))
-        });
-        Creations { stop, watching }
-    }
-}
-
-impl Creations {
-    /// Ends the count when all that exists now is in it. Returns the names of the Jobs by their UIDs.
-    pub fn stop(self) -> BTreeMap<String, String> {
-        // It waits for nothing else.
-        let _ = self.stop.send(());
-        self.watching.join().unwrap()
-    }
-}
-
-async fn watch_jobs(namespace: &str, stopped: tokio::sync::oneshot::Receiver<()>) -> BTreeMap<String, String> {
-    use futures_util::StreamExt;
-    use jobwright::executor::kubernetes::client::connect;
-    use k8s_openapi::api::batch::v1::Job;
-    use kube::runtime::WatchStreamExt as _;
-    use kube::runtime::watcher::{Config, watcher};
-
-    let client = connect(None).await.unwrap().calls;
-    let jobs: kube::Api<Job> = kube::Api::namespaced(client, namespace);
-    let watched = watcher(jobs.clone(), Config::default().timeout(8)).default_backoff().touched_objects();
-    let mut watched = watched.take_until(stopped).boxed();
-    let mut seen = BTreeMap::new();
-    let mut note = |job: Job| seen.insert(job.metadata.uid.unwrap(), job.metadata.name.unwrap());
-    while let Some(job) = watched.next().await {
-        // What fails is tried again by the watcher.
-        if let Ok(job) = job {
-            note(job);
-        }
-    }
-    for job in jobs.list(&Default::default()).await.unwrap() {
-        note(job);
-    }
-    seen
 }

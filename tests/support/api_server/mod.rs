@@ -68,7 +68,7 @@ impl ApiServer {
 
     /// Comes back at the same address.
     pub fn come_back(&mut self) {
-        let listener = std::net::TcpListener::bind(self.address).unwrap();
+        let listener = listen(self.address);
         listener.set_nonblocking(true).unwrap();
         self.address = listener.local_addr().unwrap();
         let shared = self.shared.clone();
@@ -344,6 +344,19 @@ impl Drop for ApiServer {
             running.stop.send_replace(true);
             let _ = running.thread.join();
         }
+    }
+}
+
+/// Listens, as soon as the port is free: somebody else's connection may have got it meanwhile.
+fn listen(address: SocketAddr) -> std::net::TcpListener {
+    let begun = Instant::now();
+    loop {
+        match std::net::TcpListener::bind(address) {
+            Err(error) if error.kind() == std::io::ErrorKind::AddrInUse && begun.elapsed() < PATIENCE => {}
+            listener => return listener.unwrap(),
+        }
+        #[expect(clippy::disallowed_methods, reason = "nothing tells when a port is free")]
+        thread::sleep(Duration::from_millis(10));
     }
 }
 
