@@ -35,6 +35,17 @@ pub struct Campaign {
     pub name: &'static str,
     pub place: Place,
     pub make: MakeWorld,
+    pub length: Length,
+}
+
+/// How long a campaign is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Length {
+    /// To every point first, and then by chance until there were as many cycles as [`LENGTH`] asks for: half of them,
+    /// since another executor does the other half.
+    EveryPoint,
+    /// So many cycles by chance, or as many as [`LENGTH`] asks for.
+    ByChance(usize),
 }
 
 /// What a campaign has come to.
@@ -56,14 +67,25 @@ impl Campaign {
         }
         let asked = std::env::var(LENGTH).map_or(0, |text| text.parse::<usize>().expect("a number"));
         let mut seeds = Random::new(u64::try_from(now().as_nanos() % u128::from(u32::MAX)).unwrap_or(0));
-        // Where time is short, one executor goes to one half of the points that both have, the other to the other.
-        let mut points = self.points();
-        if asked == 0 {
-            let mine = |point: &Point| Way::of(*point).place != Place::Anywhere || self.goes_to(*point);
-            points.retain(mine);
-        }
-        self.go_to_every_point(points, &mut seeds, &mut progress);
-        let goal = (asked.div_ceil(2)).max(progress.cycles + AT_LEAST);
+        let goal = match self.length {
+            Length::ByChance(usual) => {
+                if asked == 0 {
+                    usual
+                } else {
+                    asked
+                }
+            }
+            Length::EveryPoint => {
+                // Where time is short, one executor goes to one half of the points that both have, the other to the other.
+                let mut points = self.points();
+                if asked == 0 {
+                    let mine = |point: &Point| Way::of(*point).place != Place::Anywhere || self.goes_to(*point);
+                    points.retain(mine);
+                }
+                self.go_to_every_point(points, &mut seeds, &mut progress);
+                asked.div_ceil(2).max(progress.cycles + AT_LEAST)
+            }
+        };
         while progress.cycles < goal {
             self.round(seeds.below(1 << 32), &[], &mut progress);
         }
@@ -112,6 +134,7 @@ impl Campaign {
         }
         round.settle();
         progress.note_history(&round.journal.entries());
+        eprintln!("{}: {} cycles so far", self.name, progress.cycles);
     }
 
     fn by_chance(&self, random: &mut Random) -> Vec<Cycle> {

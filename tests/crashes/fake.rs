@@ -60,7 +60,8 @@ fn metadata<'a>(object: &'a Value, field: &str) -> &'a str {
     object["metadata"][field].as_str().unwrap_or_default()
 }
 
-fn job_id(object: &Value) -> String {
+/// The job that an object was created for.
+pub fn job_id(object: &Value) -> String {
     object["metadata"]["annotations"][JOB_ID].as_str().unwrap_or_default().to_owned()
 }
 

@@ -138,7 +138,7 @@ impl<'a> Round<'a> {
         std::thread::scope(|scope| {
             for number in 0..CLIENTS {
                 let random = self.random.fork();
-                let mut client = Client { number, app: &instance.app, journal, roster, random };
+                let mut client = Client { number, app: &instance.app, journal, roster, random, pace: world.pace() };
                 let at_work = &at_work;
                 scope.spawn(move || {
                     let begun = match (cycle.withholds, number, cycle.tour) {

@@ -12,8 +12,6 @@ use crate::support::TestApp;
 
 /// How long a job takes that runs until it is stopped.
 const FOR_EVER: u64 = 600_000;
-/// How long a client waits for a job to end before it does something else.
-const WAIT: Duration = Duration::from_millis(400);
 
 /// A job that a client has launched, or tried to.
 #[derive(Debug, Clone)]
@@ -39,6 +37,8 @@ pub struct Client<'a> {
     pub journal: &'a Journal,
     pub roster: &'a Roster,
     pub random: Random,
+    /// How long it waits for a job to end before it does something else.
+    pub pace: Duration,
 }
 
 impl Roster {
@@ -114,7 +114,7 @@ impl Client<'_> {
     /// Cancels the latest job until somebody takes note of that.
     pub fn cancel_the_latest(&mut self) -> Step {
         let begun = Instant::now();
-        while begun.elapsed() < WAIT * 5 {
+        while begun.elapsed() < self.pace * 5 {
             let latest = self.roster.lock().last().filter(|job| job.task.millis == FOR_EVER).cloned();
             if let Some(job) = latest
                 && self.journal.ask(self.app, Request::Cancel { id: job.id })? == 200
@@ -227,7 +227,7 @@ impl Client<'_> {
     /// Waits for a job's end, not for long.
     fn wait(&mut self, job: &Job) -> Step {
         let begun = Instant::now();
-        while begun.elapsed() < WAIT {
+        while begun.elapsed() < self.pace {
             let answer = self.app.try_get(&format!("/api/v1/jobs/{}", job.id))?;
             if answer.status != 200 || answer.json()["phase"].as_str().is_some_and(is_terminal) {
                 break;

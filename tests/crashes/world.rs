@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::history::Rules;
+use crate::instance::pause;
 use crate::journal::Journal;
 use crate::support::Setup;
 
@@ -30,7 +31,8 @@ pub trait World: Sync {
     }
 
     /// Waits until a request has come to hang, for this long at most.
-    fn hangs(&self, _most: Duration) -> bool {
+    fn hangs(&self, most: Duration) -> bool {
+        pause(most);
         false
     }
 
@@ -41,6 +43,11 @@ pub trait World: Sync {
     /// cannot be done.
     fn withhold_names(&self) -> bool {
         false
+    }
+
+    /// How long a job takes here whose command ends at once.
+    fn pace(&self) -> Duration {
+        Duration::from_millis(400)
     }
 
     /// How long it may take until nothing is left to be done.
@@ -108,7 +115,7 @@ spec:
             - {{name: MARKS, value: "{{{{settings.marks}}}}"}}
             - name: OBJECT
               valueFrom: {{fieldRef: {{fieldPath: "metadata.labels['batch.kubernetes.io/controller-uid']"}}}}
-          resources: {{limits: {{cpu: 100m, memory: 32Mi}}}}
+          resources: {{requests: {{cpu: 1m}}, limits: {{cpu: 100m, memory: 32Mi}}}}
 "#
     )
 }
