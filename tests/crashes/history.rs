@@ -41,6 +41,13 @@ pub struct Shown {
     pub reports: Option<BTreeSet<u64>>,
 }
 
+impl Shown {
+    /// Whether its command ended, and it is not said how.
+    pub fn misses_its_exit_code(&self) -> bool {
+        ["Succeeded", "Failed"].contains(&self.phase.as_str()) && self.exit_code.is_none()
+    }
+}
+
 /// One line of a history.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Entry {
@@ -297,7 +304,9 @@ impl Judge {
                 known.saw_object(id, uid, &mut broken);
             }
             broken.extend(faults_of(rules, known, shown).into_iter().map(|fault| format!("{id}: {fault}")));
-            if is_terminal(&shown.phase) && known.ended.is_none() {
+            // How its command ended may be seen a moment after the end itself.
+            let knew = known.ended.as_ref().is_some_and(|before| before.exit_code.is_some());
+            if is_terminal(&shown.phase) && !knew {
                 known.ended = Some(shown.clone());
             }
             self.broken.extend(broken);
@@ -308,6 +317,9 @@ impl Judge {
         self.shown(jobs);
         for (id, shown) in jobs.iter().filter(|(_, shown)| !is_terminal(&shown.phase)) {
             self.broken.push(format!("{id}: it never came to an end; it is {}", shown.phase));
+        }
+        for (id, _) in jobs.iter().filter(|(_, shown)| shown.misses_its_exit_code()) {
+            self.broken.push(format!("{id}: its exit code was never seen"));
         }
         for id in objects {
             let known = self.known(id);
@@ -333,7 +345,8 @@ fn faults_of(rules: Rules, known: &Known, shown: &Shown) -> Vec<String> {
     };
     expect(known.may_exist(), "nobody launched it".to_owned());
     if let Some(before) = &known.ended {
-        let same = (&before.phase, before.exit_code) == (&shown.phase, shown.exit_code);
+        let same_code = before.exit_code.is_none() || before.exit_code == shown.exit_code;
+        let same = before.phase == shown.phase && same_code;
         expect(same, format!("it had ended as {before:?} and now shows {shown:?}"));
     }
     if let Some(phase) = &known.imported {
@@ -367,9 +380,9 @@ fn is_right_phase(rules: Rules, known: &Known, shown: &Shown) -> bool {
     let ran = known.runs > 0 || !rules.marks;
     match shown.phase.as_str() {
         "Pending" | "Waiting" | "Running" => true,
-        "Succeeded" => task.code == 0 && shown.exit_code == Some(0) && ran,
+        "Succeeded" => task.code == 0 && shown.exit_code.is_none_or(|code| code == 0) && ran,
         "Failed" if shown.exit_code == Some(137) => known.guard_killed,
-        "Failed" => task.code != 0 && shown.exit_code == Some(task.code) && ran,
+        "Failed" => task.code != 0 && shown.exit_code.is_none_or(|code| code == task.code) && ran,
         "Cancelled" => known.cancel_sent,
         // Where it was cancelled, its end is as it was asked to be.
         "Lost" => known.may_be_lost && !known.cancelled,

@@ -181,6 +181,18 @@ fn a_wrong_phase_is_found() {
 }
 
 #[test]
+fn an_exit_code_that_never_comes_or_changes_is_found() {
+    let launched = asked(&[(launch("a", 0), 201)]);
+    let ended = |code| ("a".to_owned(), in_phase("Succeeded", code));
+    let settled = |code| Entry::Settled { jobs: [ended(code)].into(), objects: BTreeSet::new() };
+    let at_first = || [ran("a", &["u1"]), Entry::Shown([ended(None)].into())];
+    assert_eq!(faults(&[&launched, &at_first(), &[settled(Some(0))]]), "");
+    assert_broken(&[&launched, &at_first(), &[settled(None)]], "exit code was never seen");
+    let forgotten = [settled(Some(0)), Entry::Shown([ended(None)].into())];
+    assert_broken(&[&launched, &at_first(), &forgotten], "it had ended as");
+}
+
+#[test]
 fn a_second_end_is_found() {
     let launched = asked(&[(launch("a", 0), 201)]);
     let lost = shown(&[("a", in_phase("Lost", None))]);
