@@ -1,4 +1,7 @@
 //! What the service counts about itself, for Prometheus. No label holds anything that a caller chose freely.
+//!
+//! What is Jobwright's own begins with `jobwright_`. What the system and the runtime say of the process has the names
+//! that it has everywhere ([`super::vitals`]).
 
 use std::fmt;
 use std::time::Duration;
@@ -15,6 +18,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
 use super::streams::Streams;
+use super::vitals::Vitals;
 use super::{ApiError, AppState};
 use crate::store::Store;
 
@@ -56,7 +60,9 @@ struct PhaseLabels {
 impl Metrics {
     /// Counters from zero, beside what a store and the streams show at every scrape.
     pub fn new(store: Store, streams: Streams) -> Self {
-        let mut registry = Registry::with_prefix("jobwright");
+        let mut whole = Registry::default();
+        whole.register_collector(Box::new(Vitals));
+        let registry = whole.sub_registry_with_prefix("jobwright");
         let requests = Family::default();
         registry.register("http_requests", "Requests answered", requests.clone());
         let latency = Family::new_with_constructor(histogram as fn() -> Histogram);
@@ -71,7 +77,7 @@ impl Metrics {
         registry.register("reports", "Reports of workers", by_outcome.clone());
         let reports = ["recorded", "refused"].map(|outcome| by_outcome.get_or_create_owned(&OutcomeLabels { outcome }));
         registry.register_collector(Box::new(Shown { store, streams }));
-        Self { registry, requests, latency, launches, reports }
+        Self { registry: whole, requests, latency, launches, reports }
     }
 
     /// Counts a request that was answered.

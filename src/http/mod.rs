@@ -36,6 +36,7 @@ pub mod server;
 pub mod state;
 pub mod streams;
 mod unique;
+mod vitals;
 
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};

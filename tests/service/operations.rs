@@ -132,6 +132,20 @@ fn what_happens_is_counted_and_no_secret_is_a_label() {
     ] {
         assert!(metrics.body.lines().any(|known| known == line), "{line} in:\n{}", metrics.body);
     }
+    for name in [
+        "process_cpu_seconds_total",
+        "process_max_fds",
+        "process_open_fds",
+        "process_resident_memory_bytes",
+        "process_threads",
+        "process_virtual_memory_bytes",
+        "tokio_alive_tasks",
+        "tokio_workers",
+    ] {
+        let value = metrics.body.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<f64>().ok());
+        assert!(value.is_some_and(|value| value > 0.0), "{name} in:\n{}", metrics.body);
+    }
+    assert!(metrics.body.contains("\ntokio_global_queue_depth "), "{}", metrics.body);
     for word in ["hunter2", "made", "forged", "k1"] {
         assert!(!metrics.body.contains(word), "{word} in:\n{}", metrics.body);
     }
