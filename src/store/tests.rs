@@ -17,7 +17,7 @@ use crate::job::{
     Source, Status,
 };
 
-pub(super) fn open(path: &Path) -> Store {
+pub(crate) fn open(path: &Path) -> Store {
     Store::open(path, Options::default()).unwrap()
 }
 
@@ -30,7 +30,7 @@ pub(super) fn at(second: i64) -> Timestamp {
 }
 
 /// A job that was accepted at a second.
-pub(super) fn job(name: &str, second: i64) -> Job {
+pub(crate) fn job(name: &str, second: i64) -> Job {
     let manifest = json!({"kind": "Job", "metadata": {"name": name}});
     Job {
         intent: Intent {
@@ -55,7 +55,7 @@ pub(super) fn job(name: &str, second: i64) -> Job {
     }
 }
 
-pub(super) fn recorded(job: &Job) -> Change {
+pub(crate) fn recorded(job: &Job) -> Change {
     let event = NewEvent { at: job.intent.created, source: Source::User, kind: EventKind::Recorded };
     Change::insert(job, vec![event])
 }

@@ -10,6 +10,7 @@ use futures_util::stream;
 use serde::Serialize;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::job::{Event, EventKind, JobId, JobView};
@@ -35,6 +36,10 @@ pub(super) struct Feed {
     /// What is to be read from the record: up to this number.
     recorded: u64,
     greeted: bool,
+    /// For how long it may be silent.
+    silence: Duration,
+    /// When it sends a comment, if it has nothing else to say until then.
+    silent_until: Instant,
     shutdown: CancellationToken,
 }
 
@@ -60,6 +65,8 @@ impl Feed {
             recorded,
             store,
             greeted: false,
+            silence: KEEP_ALIVE,
+            silent_until: Instant::now() + KEEP_ALIVE,
             shutdown,
         }
     }
@@ -70,7 +77,10 @@ impl Feed {
             let (mut feed, guard) = state?;
             loop {
                 match feed.step().await {
-                    Ok(Step::Send(bytes)) => return Some((Ok(bytes), Some((feed, guard)))),
+                    Ok(Step::Send(bytes)) => {
+                        feed.silent_until = Instant::now() + feed.silence;
+                        return Some((Ok(bytes), Some((feed, guard))));
+                    }
                     Ok(Step::Again) => {}
                     Ok(Step::End) => return None,
                     Err(error) => return Some((Err(error), None)),
@@ -90,8 +100,9 @@ impl Feed {
         tokio::select! {
             biased;
             () = self.shutdown.cancelled() => Ok(Step::End),
+            // Before the changes: where other jobs change all the time, those come without end and say nothing here.
+            () = tokio::time::sleep_until(self.silent_until) => Ok(Step::Send(Bytes::from_static(COMMENT))),
             change = self.changes.recv() => Ok(self.pass_on(change)),
-            () = tokio::time::sleep(KEEP_ALIVE) => Ok(Step::Send(Bytes::from_static(COMMENT))),
         }
     }
 
@@ -215,5 +226,35 @@ fn kind_name(kind: &EventKind) -> &'static str {
         EventKind::LogKept => "logKept",
         EventKind::ObjectDeleted => "objectDeleted",
         EventKind::Deleted => "deleted",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::job::{Fact, Report};
+    use crate::store::Change;
+    use crate::store::tests::{job, open, recorded};
+
+    #[tokio::test]
+    async fn a_quiet_stream_gets_its_comments_while_other_jobs_change_all_the_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = open(folder.path());
+        let mut busy = job("busy", 0);
+        store.submit(recorded(&busy)).await.unwrap();
+        let mut feed = Feed::new(store.clone(), Some("quiet".parse().unwrap()), None, CancellationToken::new());
+        assert!(matches!(feed.step().await.unwrap(), Step::Send(bytes) if bytes == GREETING));
+        feed.silence = Duration::from_millis(20);
+        feed.silent_until = Instant::now() + feed.silence;
+        // A change of another job is there whenever the feed looks.
+        for sequence in 0..10_000 {
+            let report = Report::new(busy.intent.created, Some(sequence), "busy".into(), None, None).unwrap();
+            let learned = busy.status.learn(Fact::Report(report));
+            store.submit(Change::update(&busy, learned.events)).await.unwrap();
+            if matches!(feed.step().await.unwrap(), Step::Send(bytes) if bytes == COMMENT) {
+                return;
+            }
+        }
+        panic!("not one comment among all those changes");
     }
 }
