@@ -5,6 +5,7 @@
 //! all that was learned since. What a job's phase *is* follows from its status alone, by [`Status::verdict`]; how a
 //! status grows by a fact, by [`Status::learn`]. Both live in [`verdict`].
 
+mod containers;
 pub mod event;
 pub mod evidence;
 pub mod id;

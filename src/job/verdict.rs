@@ -16,8 +16,12 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::Phase;
+use super::containers::{
+    Exit, all_have_ended, container_events, deciding_exit, describe, describe_alive, first_start, is_missing,
+    live_containers,
+};
 use super::event::{EventKind, NewEvent, Source};
-use super::evidence::{Conclusion, ContainerState, ContainerStatus, Evidence, ObjectRef, PodStatus, Snapshot};
+use super::evidence::{Conclusion, ContainerState, Evidence, ObjectRef, Snapshot};
 use super::record::{Fact, Gone, Status};
 use super::report::{Claim, Report};
 
@@ -148,10 +152,14 @@ impl Status {
                 if !self.is_of_another_object(&snapshot.object) {
                     events.extend(self.learn_object(snapshot.object.clone(), at));
                     let before = self.seen.take();
-                    let joined = match before.clone() {
+                    let mut joined = match before.clone() {
                         Some(known) => known.join(*snapshot),
                         None => *snapshot,
                     };
+                    if let (Some(_), Some(known)) = (&self.ended, &before) {
+                        // The end that counts was the first one, with all that it says.
+                        joined.conclusion = known.conclusion.clone().or(joined.conclusion);
+                    }
                     events.extend(container_events(before.as_ref(), &joined));
                     self.seen = Some(joined);
                 }
@@ -184,12 +192,6 @@ impl Status {
     /// Which phase follows from what is known, and why.
     pub fn verdict(&self) -> Verdict {
         let mut verdict = self.judge();
-        if let Some((phase, at)) = self.ended {
-            if verdict.phase != phase {
-                verdict = Verdict { phase, reason: None, message: None, ..verdict };
-            }
-            verdict.ended = Some(at);
-        }
         let claim = self.reports.latest().and_then(Report::claim);
         verdict.disputed = matches!(
             (verdict.phase, claim),
@@ -199,50 +201,69 @@ impl Status {
     }
 
     fn judge(&self) -> Verdict {
-        let exit = self.seen.as_ref().and_then(deciding_exit);
+        let seen = self.seen.as_ref();
         let verdict = Verdict {
             phase: Phase::Pending,
             reason: None,
             message: None,
-            exit_code: exit.map(|exit| exit.code),
-            started: self.seen.as_ref().and_then(first_start),
+            exit_code: seen.and_then(deciding_exit).map(|exit| exit.code),
+            started: seen.and_then(first_start),
             ended: None,
             disputed: false,
         };
-        let conclusion = self.seen.as_ref().and_then(|seen| seen.conclusion.as_ref());
-        let ended = |phase, at, reason: Option<String>, message: Option<String>, verdict| Verdict {
+        if let Some((phase, at)) = self.ended {
+            // Should more than one end be known, the others came later, and say nothing of the one that counts.
+            let ended = self.ends(&verdict).find(|end| (end.phase, end.ended) == (phase, Some(at)));
+            return Verdict { ended: Some(at), ..ended.unwrap_or(Verdict { phase, ..verdict }) };
+        }
+        let end = self.ends(&verdict).next();
+        end.unwrap_or_else(|| match seen {
+            Some(seen) => judge_alive(seen, verdict),
+            None if self.object.is_some() => Verdict { phase: Phase::Waiting, ..verdict },
+            None => verdict,
+        })
+    }
+
+    /// The ends that are known, those that tell most before others. Where the executor keeps its promises there is one.
+    fn ends(&self, verdict: &Verdict) -> impl Iterator<Item = Verdict> {
+        let ended = |phase, at, reason: Option<String>, message: Option<String>| Verdict {
             phase,
             reason,
             message,
             ended: Some(at),
-            ..verdict
+            ..verdict.clone()
         };
-        if let (None, Some(at)) = (&self.object, self.withdrawn) {
+        // These two are only ever learned while there is no object, and end the job.
+        let withdrawn = self.withdrawn.map(|at| {
             let reason = Some("Cancelled".to_owned());
-            return ended(Phase::Cancelled, at, reason, self.cancelled_by(), verdict);
-        }
-        match (&self.seen, conclusion, &self.gone, &self.refusal) {
-            (None, _, None, Some(no)) if self.object.is_none() => {
-                ended(Phase::Rejected, no.at, Some(no.reason.clone()), Some(no.message.clone()), verdict)
-            }
-            (_, Some(Conclusion::Complete { at }), ..) => ended(Phase::Succeeded, *at, None, None, verdict),
-            (Some(seen), Some(Conclusion::Failed { at, reason, message }), ..) => {
-                let (reason, message) = failure(seen, exit, reason, message);
-                ended(Phase::Failed, *at, Some(reason), Some(message), verdict)
-            }
-            (_, Some(Conclusion::Stopped { at }), ..) => {
-                let reason = if self.cancellation.is_some() { "Cancelled" } else { "Stopped" };
-                ended(Phase::Cancelled, *at, Some(reason.to_owned()), self.cancelled_by(), verdict)
-            }
-            (_, None, Some(gone), _) => self.judge_gone(gone, verdict),
-            (Some(seen), None, None, _) => judge_alive(seen, verdict),
-            (None, ..) if self.object.is_some() => Verdict { phase: Phase::Waiting, ..verdict },
-            (None, ..) => verdict,
-        }
+            ended(Phase::Cancelled, at, reason, self.cancelled_by())
+        });
+        let refused = self.refusal.as_ref().map(|no| {
+            let (reason, message) = (Some(no.reason.clone()), Some(no.message.clone()));
+            ended(Phase::Rejected, no.at, reason, message)
+        });
+        let concluded = self.seen.as_ref().and_then(|seen| {
+            Some(match seen.conclusion.as_ref()? {
+                Conclusion::Complete { at } => ended(Phase::Succeeded, *at, None, None),
+                Conclusion::Failed { at, reason, message } => {
+                    let (reason, message) = failure(seen, deciding_exit(seen), reason, message);
+                    ended(Phase::Failed, *at, Some(reason), Some(message))
+                }
+                Conclusion::Stopped { at } => {
+                    let reason = if self.cancellation.is_some() { "Cancelled" } else { "Stopped" };
+                    ended(Phase::Cancelled, *at, Some(reason.to_owned()), self.cancelled_by())
+                }
+            })
+        });
+        let gone = self.gone.as_ref().map(|gone| {
+            let (phase, reason, message) = self.judge_gone(gone);
+            ended(phase, gone.at, Some(reason.to_owned()), message)
+        });
+        [withdrawn, refused, concluded, gone].into_iter().flatten()
     }
 
-    fn judge_gone(&self, gone: &Gone, verdict: Verdict) -> Verdict {
-        let (phase, reason, message) = if self.cancellation.is_some() {
+    fn judge_gone(&self, gone: &Gone) -> (Phase, &'static str, Option<String>) {
+        if self.cancellation.is_some() {
             (Phase::Cancelled, "Cancelled", self.cancelled_by())
         } else if gone.witnessed {
             let last = self.seen.as_ref().map_or("", |seen| describe_alive(seen));
@@ -257,8 +278,7 @@ impl Status {
             });
             let message = format!("its object was created and is gone, and nothing tells how it ended{last}");
             (Phase::Lost, "ObjectGone", Some(message))
-        };
-        Verdict { phase, reason: Some(reason.to_owned()), message, ended: Some(gone.at), ..verdict }
+        }
     }
 
     fn cancelled_by(&self) -> Option<String> {
@@ -269,74 +289,6 @@ impl Status {
 
 fn once(first: bool, at: Timestamp, kind: EventKind) -> Vec<NewEvent> {
     if first { vec![NewEvent { at, source: Source::Service, kind }] } else { Vec::new() }
-}
-
-/// How a container ended.
-#[derive(Debug, Clone, Copy)]
-struct Exit<'a> {
-    code: i32,
-    reason: &'a str,
-    message: Option<&'a str>,
-    finished: Timestamp,
-}
-
-fn containers(seen: &Snapshot) -> impl Iterator<Item = &ContainerStatus> + Clone {
-    seen.pods.values().flat_map(|pod| pod.containers.values())
-}
-
-/// The containers of pods that are still there. What a pod that is gone was last seen to do, it does no more.
-fn live_containers(seen: &Snapshot) -> impl Iterator<Item = &ContainerStatus> {
-    seen.pods.values().filter(|pod| !seen.is_gone(pod)).flat_map(|pod| pod.containers.values())
-}
-
-/// How the containers of a pod ended that did, each with whether it is an init container.
-fn exits(pod: &PodStatus) -> impl Iterator<Item = (bool, Exit<'_>)> {
-    pod.containers.values().filter_map(|container| match &container.state {
-        ContainerState::Terminated { exit_code, reason, message, finished, .. } => {
-            Some((container.init, Exit { code: *exit_code, reason, message: message.as_deref(), finished: *finished }))
-        }
-        _ => container.last_exit.as_ref().map(|last| {
-            (
-                container.init,
-                Exit { code: last.exit_code, reason: &last.reason, message: None, finished: last.finished },
-            )
-        }),
-    })
-}
-
-/// The exit that tells most: of the pod that failed last, else the last end of a container that is not an init
-/// container.
-fn deciding_exit(seen: &Snapshot) -> Option<Exit<'_>> {
-    let last_success = || {
-        let exits = seen.pods.values().flat_map(exits);
-        last(exits.filter(|(init, exit)| !init && exit.code == 0))
-    };
-    if matches!(seen.conclusion, Some(Conclusion::Complete { .. })) {
-        return last_success();
-    }
-    let failures = seen.pods.values().filter_map(|pod| Some((false, failure_of(pod)?)));
-    last(failures).or_else(last_success)
-}
-
-/// Why a pod failed. An init container decides only where no other one failed: a sidecar is stopped after those that it
-/// served, and often ends by a signal.
-fn failure_of(pod: &PodStatus) -> Option<Exit<'_>> {
-    let failures = |init: bool| last(exits(pod).filter(move |(it, exit)| *it == init && exit.code != 0));
-    failures(false).or_else(|| failures(true))
-}
-
-fn last<'a>(exits: impl Iterator<Item = (bool, Exit<'a>)>) -> Option<Exit<'a>> {
-    exits.map(|(_, exit)| exit).max_by_key(|exit| (exit.finished, exit.code))
-}
-
-fn first_start(seen: &Snapshot) -> Option<Timestamp> {
-    containers(seen)
-        .filter_map(|container| match &container.state {
-            ContainerState::Waiting { .. } => None,
-            ContainerState::Running { started } => Some(*started),
-            ContainerState::Terminated { started, .. } => *started,
-        })
-        .min()
 }
 
 /// Why an object failed. `BackoffLimitExceeded` alone says nothing that helps where a single attempt was made: then
@@ -406,72 +358,8 @@ fn waiting_reason(seen: &Snapshot) -> Option<(String, Option<String>)> {
     })
 }
 
-fn all_have_ended(seen: &Snapshot) -> bool {
-    live_containers(seen).all(|container| matches!(container.state, ContainerState::Terminated { .. }))
-}
-
-/// Whether a pod went before its end could be seen.
-fn is_missing(seen: &Snapshot, pod: &PodStatus) -> bool {
-    let ended = |container: &ContainerStatus| matches!(container.state, ContainerState::Terminated { .. });
-    seen.is_gone(pod) && !pod.containers.values().all(ended)
-}
-
 fn the_only<K, V>(map: &BTreeMap<K, V>) -> Option<&V> {
     if map.len() == 1 { map.values().next() } else { None }
-}
-
-fn describe_alive(seen: &Snapshot) -> &'static str {
-    describe(containers(seen))
-}
-
-fn describe<'a>(containers: impl Iterator<Item = &'a ContainerStatus> + Clone) -> &'static str {
-    let any = |wanted: fn(&ContainerState) -> bool| containers.clone().any(|container| wanted(&container.state));
-    if any(|state| matches!(state, ContainerState::Running { .. })) {
-        " while a container ran"
-    } else if any(|state| matches!(state, ContainerState::Terminated { .. })) {
-        " after its container had ended"
-    } else {
-        " before a container ran"
-    }
-}
-
-/// The containers that started or ended between two joined snapshots.
-fn container_events(before: Option<&Snapshot>, now: &Snapshot) -> Vec<NewEvent> {
-    let mut events = Vec::new();
-    for (pod_name, pod) in &now.pods {
-        for (name, container) in &pod.containers {
-            let known = before.and_then(|seen| seen.pods.get(pod_name)?.containers.get(name));
-            if known.is_some_and(|known| known == container) {
-                continue;
-            }
-            let same_run = known.filter(|known| known.restarts == container.restarts);
-            let seen_started = same_run.is_some_and(|known| !matches!(known.state, ContainerState::Waiting { .. }));
-            let seen_ended = same_run.is_some_and(|known| matches!(known.state, ContainerState::Terminated { .. }));
-            let started = match &container.state {
-                ContainerState::Waiting { .. } => None,
-                ContainerState::Running { started } => Some(*started),
-                ContainerState::Terminated { started, .. } => *started,
-            };
-            let (pod, container_name) = (pod_name.clone(), name.clone());
-            if let Some(last) = container.last_exit.as_ref().filter(|last| !known.is_some_and(|it| it.showed(last))) {
-                let (pod, container, reason) = (pod.clone(), container_name.clone(), last.reason.clone());
-                let kind = EventKind::ContainerEnded { pod, container, exit_code: last.exit_code, reason };
-                events.push(NewEvent { at: last.finished, source: Source::Executor, kind });
-            }
-            if let Some(at) = started.filter(|_| !seen_started) {
-                let kind = EventKind::ContainerStarted { pod: pod.clone(), container: container_name.clone() };
-                events.push(NewEvent { at, source: Source::Executor, kind });
-            }
-            if let ContainerState::Terminated { exit_code, reason, finished, .. } = &container.state
-                && !seen_ended
-            {
-                let (exit_code, reason) = (*exit_code, reason.clone());
-                let kind = EventKind::ContainerEnded { pod, container: container_name, exit_code, reason };
-                events.push(NewEvent { at: *finished, source: Source::Executor, kind });
-            }
-        }
-    }
-    events
 }
 
 #[cfg(test)]

@@ -1,4 +1,13 @@
-//! What a job's phase is for what was learned, first case by case and then over every order of facts.
+//! What a job's phase is for what was learned: here case by case, and in `interleavings` over every order of facts.
+
+#[path = "verdict_tests/alphabet.rs"]
+mod alphabet;
+#[path = "verdict_tests/interleavings.rs"]
+mod interleavings;
+#[path = "verdict_tests/oracle.rs"]
+mod oracle;
+#[path = "../../tests/support/tally.rs"]
+mod tally;
 
 use std::collections::BTreeMap;
 
@@ -243,6 +252,22 @@ fn a_sidecar_that_was_stopped_last_does_not_decide() {
 }
 
 #[test]
+fn an_end_keeps_its_reason_whatever_else_is_shown_of_the_object() {
+    let complete = Some(Conclusion::Complete { at: at(7) });
+    let mut status = after([gone(false), show(seen(7, Some(exited(0, "Completed")), complete.clone()))]);
+    let verdict = status.verdict();
+    assert_eq!((verdict.phase, verdict.reason.as_deref()), (Phase::Lost, Some("ObjectGone")));
+    assert_eq!(verdict.exit_code, Some(0), "what is known all the same is shown");
+    let learned = status.learn(show(seen(8, None, Some(Conclusion::Stopped { at: at(6) }))));
+    assert!(learned.events.is_empty(), "{learned:?}");
+    // An end that is shown after another one of the same object has no say, though it be dated before it.
+    let mut status = after([show(seen(7, None, Some(failed("DeadlineExceeded"))))]);
+    status.learn(show(seen(8, None, Some(Conclusion::Complete { at: at(6) }))));
+    let verdict = status.verdict();
+    assert_eq!((verdict.phase, verdict.reason.as_deref()), (Phase::Failed, Some("DeadlineExceeded")));
+}
+
+#[test]
 fn a_warning_is_told_once() {
     let created = || Fact::Created { object: object(), warnings: vec!["would violate PodSecurity".into()], at: at(1) };
     let mut status = after([created()]);
@@ -268,82 +293,8 @@ fn what_is_learned_twice_makes_no_second_event() {
     }
 }
 
-/// The life of one object as an executor may show it: some states on the way, then at most one end.
-fn life() -> impl Strategy<Value = Vec<Fact>> {
-    let state = prop_oneof![Just(waiting("ErrImagePull")), Just(waiting("CrashLoopBackOff")), Just(running())];
-    let last = (0..3i32).prop_map(|code| exited(code, if code == 0 { "Completed" } else { "Error" }));
-    let end = prop_oneof![
-        Just(None),
-        Just(Some(Err(true))),
-        Just(Some(Err(false))),
-        Just(Some(Ok(Conclusion::Complete { at: at(7) }))),
-        Just(Some(Ok(failed("BackoffLimitExceeded")))),
-        Just(Some(Ok(failed("DeadlineExceeded")))),
-        Just(Some(Ok(Conclusion::Stopped { at: at(7) }))),
-    ];
-    let reports = prop::collection::vec(
-        (0..20i64, prop::option::of(0..4u64), prop::sample::select(vec!["Done", "ERROR", "Processing..."])),
-        0..4,
-    );
-    (prop::collection::vec(state, 0..3), prop::option::of(last), end, reports).prop_map(
-        |(states, last, end, reports)| {
-            let mut revision = 1;
-            let mut facts: Vec<Fact> = states
-                .into_iter()
-                .chain(last.clone())
-                .map(|state| {
-                    revision += 1;
-                    show(seen(revision, Some(state), None))
-                })
-                .collect();
-            match end {
-                None => {}
-                Some(Ok(conclusion)) => facts.push(show(seen(revision + 1, last, Some(conclusion)))),
-                Some(Err(witnessed)) => facts.push(gone(witnessed)),
-            }
-            facts.push(Fact::Created { object: object(), warnings: Vec::new(), at: at(1) });
-            facts.extend(reports.into_iter().map(|(second, sequence, words)| says(second, sequence, words)));
-            facts
-        },
-    )
-}
-
-/// The facts of one life in another order, some of them more than once.
-fn interleaved() -> impl Strategy<Value = (Vec<Fact>, Vec<Fact>, bool)> {
-    (life(), any::<bool>()).prop_flat_map(|(facts, cancelled)| {
-        let repeats = prop::collection::vec(prop::sample::select(facts.clone()), 0..4);
-        let all = facts.clone();
-        let shuffled =
-            repeats.prop_map(move |repeats| all.iter().cloned().chain(repeats).collect::<Vec<_>>()).prop_shuffle();
-        (Just(facts), shuffled, Just(cancelled))
-    })
-}
-
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
-
-    #[test]
-    fn order_and_repetition_never_change_the_outcome((facts, shuffled, cancelled) in interleaved()) {
-        let request = || cancelled.then(cancel);
-        let straight = after(request().into_iter().chain(facts));
-        let other = after(request().into_iter().chain(shuffled));
-        prop_assert_eq!(straight.verdict(), other.verdict());
-        prop_assert_eq!(straight.reports.latest(), other.reports.latest());
-    }
-
-    #[test]
-    fn a_terminal_phase_absorbs_whatever_comes((first, second, cancelled) in interleaved(), extra in life()) {
-        let mut status = Status::default();
-        let mut reached: Option<Phase> = None;
-        for fact in first.into_iter().chain(cancelled.then(cancel)).chain(extra).chain(second).chain([refused()]) {
-            status.learn(fact);
-            let phase = status.verdict().phase;
-            if let Some(reached) = reached {
-                prop_assert_eq!(phase, reached);
-            }
-            reached = reached.or(phase.is_terminal().then_some(phase));
-        }
-    }
 
     #[test]
     fn the_join_of_snapshots_is_a_join(
@@ -357,12 +308,5 @@ proptest! {
         prop_assert_eq!(a.clone().join(b.clone()), b.clone().join(a.clone()));
         prop_assert_eq!(a.clone().join(a.clone()), a.clone());
         prop_assert_eq!(a.clone().join(b.clone()).join(c.clone()), a.join(b.join(c)));
-    }
-
-    #[test]
-    fn a_status_survives_its_encoding((facts, _, _) in interleaved()) {
-        let status = after(facts);
-        let text = serde_json::to_string(&status).unwrap();
-        prop_assert_eq!(serde_json::from_str::<Status>(&text).unwrap(), status);
     }
 }
