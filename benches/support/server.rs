@@ -58,9 +58,11 @@ impl Server {
     }
 
     pub async fn connect(&self) -> Result<Connection, Failure> {
-        let stream = TcpStream::connect(&self.address).await?;
-        stream.set_nodelay(true)?;
-        Ok(Connection { stream, buffer: Vec::new() })
+        Connection::to(&self.address).await
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// The memory of the program, in MiB.
@@ -110,6 +112,12 @@ pub struct Connection {
 }
 
 impl Connection {
+    pub async fn to(address: &str) -> Result<Self, Failure> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        Ok(Self { stream, buffer: Vec::new() })
+    }
+
     pub async fn send(&mut self, request: &[u8]) -> Result<Answer, Failure> {
         self.stream.write_all(request).await?;
         self.buffer.clear();
