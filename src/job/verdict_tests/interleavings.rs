@@ -212,6 +212,7 @@ fn walk(alphabet: &[Step], sequence: &mut Vec<usize>, life: &Life<'_>, most: usi
 
 #[test]
 fn every_sequence_of_a_few_facts_comes_to_what_the_oracle_says() {
+    let mut tally = Tally::of("interleavings-all");
     let (alphabet, most) = (alphabet(), usize::try_from(asked("JOBWRIGHT_TEST_FACTS", 4)).unwrap());
     let (next, all) = (AtomicUsize::new(0), Mutex::new((0, Sets::default())));
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
@@ -239,7 +240,6 @@ fn every_sequence_of_a_few_facts_comes_to_what_the_oracle_says() {
     let (count, sets) = all.into_inner().unwrap();
     let expected: u64 = (1..=most).map(|length| (alphabet.len() as u64).pow(u32::try_from(length).unwrap())).sum();
     assert_eq!(count, expected);
-    let mut tally = Tally::of("interleavings-all");
     tally.add("kinds and shapes of facts in the alphabet", alphabet.len() as u64);
     tally.add("facts in a sequence, at most", most as u64);
     tally.add("sequences tried, which are all there are", count);
