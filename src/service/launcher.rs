@@ -275,7 +275,13 @@ impl Service {
                 self.listen_to_the_end(&id, object).await;
             }
             crash::reached(Point::CancelBegun);
-            match self.0.executor.cancel(object).await {
+            // Its UID must be on record before it is destroyed: nothing else keeps a second one from being made after a
+            // crash.
+            let cancelled = match self.0.ledger.settle_one(&id).await {
+                Ok(()) => self.0.executor.cancel(object).await.map_err(ServiceError::from),
+                Err(error) => Err(error.into()),
+            };
+            match cancelled {
                 Ok(()) => return crash::reached(Point::CancelDone),
                 Err(error) => {
                     tracing::warn!(job = %id, %error, "could not cancel a job; trying again");

@@ -5,7 +5,9 @@ use std::time::Duration;
 use jobwright::crash::Point;
 use serde_json::json;
 
-use crate::instance::{At, Instance, pause};
+use crate::fake::Fake;
+use crate::instance::{At, Instance, pause, was_killed};
+use crate::journal::Journal;
 use crate::process::Processes;
 use crate::support::TestApp;
 use crate::world::World;
@@ -47,6 +49,29 @@ fn the_object_of_a_job_outlives_a_crash_before_its_end_is_on_record() {
     drop(instance);
     let instance = Instance::start(world.setup(), None).unwrap();
     assert_eq!(end(&instance.app, "second"), ("Failed".to_owned(), Some(3)));
+}
+
+#[test]
+fn an_object_is_on_record_before_it_is_deleted() {
+    let world = Fake::new();
+    // The third thing to be written, after the launch and its cancellation, is that the object exists.
+    let held = At { time: 3, hold: Duration::from_millis(1500), ..At::first(Point::WriterTook) };
+    let instance = Instance::start(world.setup(), Some(held)).unwrap();
+    world.put_off_the_next_creation();
+    std::thread::scope(|scope| {
+        let parameters = json!({"code": 0, "pause": "600", "secret": "s-a"});
+        let job = json!({"template": "steady", "id": "a", "parameters": parameters});
+        let app = &instance.app;
+        scope.spawn(move || app.try_post("/api/v1/jobs", &job));
+        world.hangs(Duration::from_secs(10));
+        assert_eq!(app.try_post("/api/v1/jobs/a/cancel", &json!(null)).unwrap().status, 200);
+    });
+    assert!(was_killed(instance.wait()));
+    let instance = Instance::start(world.setup(), None).unwrap();
+    assert_eq!(end(&instance.app, "a"), ("Cancelled".to_owned(), None));
+    let journal = Journal::default();
+    world.look(&journal);
+    assert_eq!(journal.entries().len(), 1, "{:?}", journal.entries());
 }
 
 fn end_after_death_of_a_guard(point: Point, code: i32) -> (String, Option<i64>) {

@@ -38,6 +38,11 @@ impl Fake {
         Self { setup: setup.env("KUBECONFIG", kubeconfig), server, stop, cluster: Some(cluster) }
     }
 
+    /// Asks for a second of patience at the next creation.
+    pub fn put_off_the_next_creation(&self) {
+        self.server.script("POST /jobs?", Fault::Later(429, 1));
+    }
+
     /// More flags for the service.
     pub fn with(mut self, args: &[&str]) -> Self {
         let setup = std::mem::replace(&mut self.setup, Setup::new());
