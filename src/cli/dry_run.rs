@@ -1,6 +1,7 @@
 //! Asks a cluster's API server what it would say of a manifest.
 
 use anyhow::{Context as _, anyhow};
+use jiff::Timestamp;
 
 use super::cluster::{Cluster, ClusterArgs};
 use super::failure::advise;
@@ -52,6 +53,10 @@ async fn dry_run(
         template: template.name(),
         digest: template.digest(),
         commit: commit.as_deref(),
+        rerun_of: None,
+        created: Timestamp::now(),
+        // As long as one that is made with an installation's key.
+        fingerprint: &format!("00000000.{}", "0".repeat(64)),
         ttl_backstop_seconds: Config::new("").ttl_backstop_seconds,
     };
     let manifest = stamp.apply(made.rendered.manifest().clone());

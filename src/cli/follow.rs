@@ -165,6 +165,7 @@ pub fn event_line(event: &Event, created: Timestamp) -> String {
 fn what(kind: &EventKind) -> String {
     match kind {
         EventKind::Recorded => phase(Phase::Pending, None, None),
+        EventKind::Rebuilt => "record lost, and rebuilt from the object".to_owned(),
         EventKind::Created { object } => format!("created {}/{}", object.namespace, object.name),
         EventKind::Warning { text } => format!("{WARNING}warning:{WARNING:#} {}", printable(text)),
         EventKind::Phase { to, reason, message, .. } => phase(*to, reason.as_deref(), message.as_deref()),

@@ -13,6 +13,7 @@ pub mod failure;
 pub mod folder;
 pub mod follow;
 pub mod health;
+mod identity;
 pub mod jobs;
 pub mod launch;
 pub mod lint;

@@ -17,6 +17,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::access::AccessArgs;
 use super::cluster::{ClusterArgs, open_cluster};
+use super::identity::IdentityArgs;
 use crate::executor::SharedExecutor;
 use crate::executor::process::{ImageMapping, ProcessConfig, ProcessExecutor};
 use crate::http::auth::{Auth, Sessions, is_loopback_name};
@@ -103,6 +104,10 @@ pub struct PartsArgs {
     #[arg(long, value_name = "DIR", default_value = "jobwright-data", env = "JOBWRIGHT_DATA")]
     pub data: PathBuf,
 
+    /// Whose records these are.
+    #[command(flatten)]
+    pub identity: IdentityArgs,
+
     /// The folder of templates [default: ./job-templates, or else the templates that ship with the program]
     #[arg(long, value_name = "DIR", env = "JOBWRIGHT_TEMPLATES")]
     pub templates: Option<PathBuf>,
@@ -143,7 +148,7 @@ pub(super) enum LogFormat {
 impl PartsArgs {
     /// Opens the records.
     pub fn open_store(&self, retention: Retention) -> anyhow::Result<Store> {
-        let options = Options { retention, ..Options::default() };
+        let options = Options { retention, identity: self.identity.read()?, ..Options::default() };
         Ok(Store::open(&self.data, options)?)
     }
 

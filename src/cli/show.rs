@@ -137,7 +137,14 @@ pub fn card(job: &JobView, now: Timestamp) -> String {
     add("repeats", job.rerun_of.as_ref().map(ToString::to_string));
     add("commit", job.commit.clone());
     add("digest", Some(job.digest.clone()));
-    for (name, value) in &job.parameters {
+    if let Some(at) = job.rebuilt {
+        let words = "its record was lost, and rebuilt from its object";
+        rows.push(("rebuilt", format!("{at} ({} ago): {words}", duration(at, now))));
+    }
+    if job.parameters.is_none() {
+        rows.push(("parameters", "not known".to_owned()));
+    }
+    for (name, value) in job.parameters.iter().flatten() {
         let value = value.as_str().map_or_else(|| value.to_string(), |text| format!("{text:?}"));
         rows.push(("parameter", format!("{name} = {value}")));
     }

@@ -10,6 +10,7 @@ use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::Timestamp;
 
+use super::identity::IdentityArgs;
 use crate::store::{self, Options, Store};
 
 /// Exports, imports, checks or compacts the records
@@ -21,6 +22,7 @@ Examples:
   jobwright store export > backup.jsonl                 all records, without secrets
   jobwright store export --with-secrets backup.jsonl    a whole backup; keep it safe
   jobwright store import backup.jsonl --data new-data   into a new folder
+  jobwright store rebuild                               after a backup was restored: find what it lacks
   jobwright store check                                 verify every row; exit code 1 for any fault
   jobwright store compact                               give space back to the disk")]
 pub struct StoreArgs {
@@ -48,7 +50,11 @@ enum StoreCommand {
         /// Where from; `-` stands for stdin
         #[arg(value_name = "FILE", default_value = "-")]
         file: PathBuf,
+        #[command(flatten)]
+        identity: IdentityArgs,
     },
+    /// Has the next start of the service record again the jobs that are missing and whose objects are there
+    Rebuild,
     /// Verifies every record and index
     Check,
     /// Rewrites the records so that they take no more space than they need
@@ -59,7 +65,8 @@ enum StoreCommand {
 pub fn run(args: StoreArgs) -> anyhow::Result<ExitCode> {
     match args.command {
         StoreCommand::Export { file, with_secrets } => export(&args.data, &file, with_secrets),
-        StoreCommand::Import { file } => import(&args.data, &file),
+        StoreCommand::Import { file, identity } => import(&args.data, &file, &identity),
+        StoreCommand::Rebuild => rebuild(&args.data),
         StoreCommand::Check => check(&args.data),
         StoreCommand::Compact => compact(&args.data),
     }
@@ -110,13 +117,15 @@ fn export_to(store: &Store, part: &Path, with_secrets: bool, told: &mut dyn FnMu
     Ok(written)
 }
 
-fn import(data: &Path, file: &Path) -> anyhow::Result<ExitCode> {
+fn import(data: &Path, file: &Path, identity: &IdentityArgs) -> anyhow::Result<ExitCode> {
     let mut input: Box<dyn BufRead> = if is_dash(file) {
         Box::new(BufReader::new(io::stdin().lock()))
     } else {
         let opened = File::open(file).with_context(|| format!("opening {}", file.display()))?;
         Box::new(BufReader::new(opened))
     };
+    // What the export does not say of whose records these are, it is told here.
+    drop(Store::open(data, Options { identity: identity.read()?, ..Options::default() })?);
     let mut progress = Progress::new("importing jobs", None);
     let imported = store::import(data, &mut input, Timestamp::now(), &mut |done| {
         progress.at(done);
@@ -132,6 +141,17 @@ fn import(data: &Path, file: &Path) -> anyhow::Result<ExitCode> {
         say(format_args!("job {id} is on record otherwise, and was left as it is"))?;
     }
     Ok(if imported.conflicts.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn rebuild(data: &Path) -> anyhow::Result<ExitCode> {
+    let store = Store::open_existing(data, Options::default())?;
+    let runtime = tokio::runtime::Builder::new_current_thread().build().context("cannot start the runtime")?;
+    runtime.block_on(store.set_rebuild_due(true))?;
+    say(format_args!(
+        "the next start of the service looks for objects of installation {} whose jobs are not on record",
+        store.installation()
+    ))?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn check(data: &Path) -> anyhow::Result<ExitCode> {

@@ -11,7 +11,8 @@ use jiff::Timestamp;
 use tokio::sync::{broadcast, mpsc, watch};
 
 use super::{
-    CreateOutcome, DryRun, DryRunError, Executor, ExecutorError, Found, LogLine, LogOptions, Observation, Unsupported,
+    CreateOutcome, DryRun, DryRunError, Executor, ExecutorError, Found, LogLine, LogOptions, Marked, Observation,
+    Unsupported,
 };
 use crate::job::{
     Conclusion, ContainerState, ContainerStatus, Evidence, Intent, JobId, ObjectRef, PodStatus, Refusal, Snapshot,
@@ -52,6 +53,10 @@ struct State {
     creations: Vec<String>,
     logs: BTreeMap<String, watch::Sender<Log>>,
     deleted: Vec<String>,
+    /// What each object was stamped with.
+    marked: BTreeMap<String, Marked>,
+    /// How often surveys fail yet.
+    unseen: usize,
 }
 
 /// The log of an object.
@@ -92,6 +97,16 @@ impl FakeExecutor {
     /// The manifests that dry runs were asked of.
     pub(crate) fn shown(&self) -> Vec<serde_json::Value> {
         self.state().shown.clone()
+    }
+
+    /// Lets surveys fail this often, from now on.
+    pub(crate) fn hide(&self, times: usize) {
+        self.state().unseen = times;
+    }
+
+    /// Changes what an object says of its job.
+    pub(crate) fn tamper(&self, name: &str, change: impl FnOnce(&mut Marked)) {
+        change(self.state().marked.get_mut(name).unwrap());
     }
 
     /// The names of all objects that were ever made, each as often as it was made.
@@ -208,6 +223,17 @@ impl FakeExecutor {
             uid: format!("uid-{}", state.creations.len()),
         };
         let snapshot = Snapshot::new(object.clone(), 1, Timestamp::now());
+        let texts = |place: &str| {
+            let texts = intent.manifest.pointer(place).cloned();
+            texts.map(|texts| serde_json::from_value(texts).unwrap()).unwrap_or_default()
+        };
+        let marked = Marked {
+            object: object.clone(),
+            created: snapshot.at,
+            labels: texts("/metadata/labels"),
+            annotations: texts("/metadata/annotations"),
+        };
+        state.marked.insert(intent.object_name.clone(), marked);
         state.objects.insert(intent.object_name.clone(), (intent.id.clone(), snapshot));
         object
     }
@@ -297,6 +323,18 @@ impl Executor for FakeExecutor {
         state.logs.remove(&object.name);
         state.deleted.push(object.name.clone());
         async { Ok(()) }.boxed()
+    }
+
+    fn survey(&self) -> BoxFuture<'_, Result<Vec<Marked>, ExecutorError>> {
+        let mut state = self.state();
+        let survey = if state.unseen > 0 {
+            state.unseen -= 1;
+            Err(ExecutorError::Unreachable("as told".into()))
+        } else {
+            let there = state.marked.iter().filter(|(name, _)| state.objects.contains_key(*name));
+            Ok(there.map(|(_, marked)| marked.clone()).collect())
+        };
+        async { survey }.boxed()
     }
 
     fn watch(&self) -> BoxStream<'static, Observation> {

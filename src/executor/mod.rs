@@ -8,6 +8,7 @@ pub mod kubernetes;
 pub mod process;
 pub mod review;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -16,6 +17,7 @@ use futures_util::stream::BoxStream;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::job::labels::{INSTALLATION, JOBWRIGHT, MANAGED_BY};
 use crate::job::{Evidence, Intent, JobId, ObjectRef, Refusal};
 
 pub use crate::job::{LogLine, LogRun};
@@ -61,6 +63,9 @@ pub trait Executor: Send + Sync + 'static {
 
     /// Deletes an object with all that belongs to it, logs included. Deleting what is gone changes nothing.
     fn delete<'a>(&'a self, object: &'a ObjectRef) -> BoxFuture<'a, Result<(), ExecutorError>>;
+
+    /// Everything that carries Jobwright's marks here, of whichever installation: what a lost record is rebuilt from.
+    fn survey(&self) -> BoxFuture<'_, Result<Vec<Marked>, ExecutorError>>;
 
     /// All that this executor shows of its installation's objects from now on: first a complete [`Observation::Listed`],
     /// then every change, and a fresh list after each gap. The stream does not end while the executor lives.
@@ -154,6 +159,27 @@ pub struct Found {
     pub job: Option<JobId>,
     /// What there is to see of it.
     pub evidence: Evidence,
+}
+
+/// What an object says of the job that it carries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Marked {
+    /// The object.
+    pub object: ObjectRef,
+    /// When it came to be.
+    pub created: Timestamp,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+    /// Its annotations.
+    pub annotations: BTreeMap<String, String>,
+}
+
+impl Marked {
+    /// The installation that it belongs to, by its own word.
+    pub fn installation(&self) -> Option<&str> {
+        let ours = self.labels.get(MANAGED_BY).map(String::as_str) == Some(JOBWRIGHT);
+        self.labels.get(INSTALLATION).filter(|_| ours).map(String::as_str)
+    }
 }
 
 /// One message of [`Executor::watch`].

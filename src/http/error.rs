@@ -277,10 +277,14 @@ fn service_kind(error: &ServiceError) -> (&'static str, &'static str, StatusCode
         E::Unsupported { .. } => ("unsupported-manifest", "Unsupported manifest", S::UNPROCESSABLE_ENTITY),
         E::Refused { .. } => ("refused-manifest", "Refused manifest", S::UNPROCESSABLE_ENTITY),
         E::Conflict { .. } => ("job-conflict", "Another job has this ID", S::CONFLICT),
+        E::Incomparable(_) => ("job-rebuilt", "A rebuilt job has this ID", S::CONFLICT),
+        E::Rebuilding => ("rebuilding", "Records are being rebuilt", S::SERVICE_UNAVAILABLE),
         E::UnknownJob(_) => ("unknown-job", "Unknown job", S::NOT_FOUND),
         E::NotEnded { .. } => ("job-not-ended", "The job has not ended", S::CONFLICT),
         E::Ended { .. } => ("job-ended", "The job has ended", S::CONFLICT),
         E::SecretsNeeded { .. } => ("secrets-needed", "Secret parameters needed", S::UNPROCESSABLE_ENTITY),
+        E::ParametersNeeded { .. } => ("parameters-needed", "Parameters needed", S::UNPROCESSABLE_ENTITY),
+        E::NoManifest(_) => ("no-manifest", "No manifest", S::NOT_FOUND),
         E::NoLog(_) => ("no-log", "No log", S::NOT_FOUND),
         E::Store(_) => ("store-unavailable", "Records unavailable", S::SERVICE_UNAVAILABLE),
         E::Executor(ExecutorError::NotFound(_)) => ("not-found", "Not found", S::NOT_FOUND),
@@ -319,12 +323,13 @@ fn with_members(problem: Problem, error: &ServiceError) -> Problem {
             .with("message", objection.message.as_str())
             .with("faults", json!(objection.faults)),
         E::Conflict { id, differences } => problem.with("job", id.as_str()).with("differences", json!(differences)),
-        E::UnknownJob(id) | E::NoLog(id) => problem.with("job", id.as_str()),
+        E::UnknownJob(id) | E::NoLog(id) | E::NoManifest(id) | E::Incomparable(id) => problem.with("job", id.as_str()),
         E::NotEnded { id, phase } | E::Ended { id, phase } => {
             problem.with("job", id.as_str()).with("phase", phase.as_str())
         }
         E::SecretsNeeded { names } => problem.with("names", json!(names)),
-        E::Store(_) | E::Executor(_) | E::ShuttingDown => problem,
+        E::ParametersNeeded { id, names } => problem.with("job", id.as_str()).with("names", json!(names)),
+        E::Store(_) | E::Executor(_) | E::Rebuilding | E::ShuttingDown => problem,
     }
 }
 

@@ -70,7 +70,7 @@ impl AppState {
     pub fn view(&self, id: &JobId) -> Result<JobView, ApiError> {
         let view = self.service.store().view(id);
         let view = view.map_err(ServiceError::Store)?;
-        Ok(view.ok_or_else(|| ServiceError::UnknownJob(id.clone()))?)
+        Ok(view.ok_or_else(|| self.service.unknown(id.clone()))?)
     }
 
     /// Reads records where that may take longer than a task may keep others waiting.

@@ -55,6 +55,8 @@ pub enum Source {
 pub enum EventKind {
     /// The request was accepted and its intent recorded.
     Recorded,
+    /// Its record was lost, and rebuilt from its object. The first event of such a job.
+    Rebuilt,
     /// Its object exists.
     Created {
         /// The object.

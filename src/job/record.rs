@@ -35,26 +35,28 @@ pub struct Intent {
     pub name: Option<JobName>,
     /// The template's name.
     pub template: String,
-    /// The parameters with their defaults, secret ones masked.
-    pub parameters: Map<String, Value>,
+    /// The parameters with their defaults, secret ones masked. None where nobody knows them: the record was lost and
+    /// rebuilt from its object, which holds none.
+    pub parameters: Option<Map<String, Value>>,
     /// Which of the parameters are secret and were given: a rerun needs them again.
     #[serde(default)]
     pub secrets: Vec<String>,
     /// Which of the parameters are secret and have their default: a rerun takes the default again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub default_secrets: Vec<String>,
-    /// Tells this request from another one under the same ID.
-    pub fingerprint: Fingerprint,
+    /// Tells this request from another one under the same ID. None where that cannot be told any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<Fingerprint>,
     /// The name of the object that carries it.
     pub object_name: String,
     /// The namespace of that object.
     pub namespace: String,
-    /// The manifest as it is sent.
+    /// The manifest as it is sent; `null` where the record was rebuilt.
     pub manifest: Value,
     /// The manifest with secrets masked, where it has any; else the manifest may be shown as it is.
     #[serde(default)]
     pub masked: Option<Value>,
-    /// Digest over template, partials and settings: `sha256:…`.
+    /// Digest over template, partials and settings: `sha256:…`, or [`Intent::UNKNOWN_DIGEST`].
     pub digest: String,
     /// The commit of the templates' folder, where it is in git; ends in `-dirty` if it had changes.
     #[serde(default)]
@@ -67,12 +69,18 @@ pub struct Intent {
     pub rerun_of: Option<JobId>,
     /// When the request was accepted.
     pub created: Timestamp,
+    /// When the record was rebuilt from the job's object, if it was lost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rebuilt: Option<Timestamp>,
 }
 
 impl Intent {
-    /// The manifest that people may see.
-    pub fn shown_manifest(&self) -> &Value {
-        self.masked.as_ref().unwrap_or(&self.manifest)
+    /// Stands for the digest where a rebuilt record's object does not tell it.
+    pub const UNKNOWN_DIGEST: &str = "unknown";
+
+    /// The manifest that people may see, if it is known.
+    pub fn shown_manifest(&self) -> Option<&Value> {
+        Some(self.masked.as_ref().unwrap_or(&self.manifest)).filter(|manifest| !manifest.is_null())
     }
 }
 

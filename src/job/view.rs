@@ -32,9 +32,9 @@ pub struct JobView {
     pub report: Option<Report>,
     /// The object that carries it.
     pub object: Option<ObjectRef>,
-    /// The parameters with their defaults, secret ones masked.
-    #[schema(value_type = Object)]
-    pub parameters: Map<String, Value>,
+    /// The parameters with their defaults, secret ones masked; null where the record was rebuilt, and nobody knows them.
+    #[schema(value_type = Option<Object>)]
+    pub parameters: Option<Map<String, Value>>,
     /// Digest over template, partials and settings.
     pub digest: String,
     /// The commit of the templates' folder.
@@ -42,6 +42,10 @@ pub struct JobView {
     /// The job that this one repeats.
     #[schema(value_type = Option<String>)]
     pub rerun_of: Option<JobId>,
+    /// When the record was rebuilt from the job's object, if it had been lost; null otherwise.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub rebuilt: Option<Timestamp>,
     /// What the executor warned of when it took the manifest.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
@@ -77,6 +81,7 @@ impl From<&Job> for JobView {
             digest: intent.digest.clone(),
             commit: intent.commit.clone(),
             rerun_of: intent.rerun_of.clone(),
+            rebuilt: intent.rebuilt,
             warnings: job.status.warnings.iter().cloned().collect(),
             cancel_requested: job.status.cancellation.is_some(),
             created: intent.created,

@@ -68,9 +68,17 @@ pub enum ServiceError {
         /// In what the two differ.
         differences: Vec<Difference>,
     },
+    /// There is a job of this ID, and whether it is the one that is asked for cannot be told.
+    #[error(
+        "job {0} exists already; its record was lost and rebuilt from its object, so that nobody knows whether it was launched with these parameters: look at the job, and take another ID to launch one more"
+    )]
+    Incomparable(JobId),
     /// There is no such job.
     #[error("there is no job {0}")]
     UnknownJob(JobId),
+    /// The records are new or from a backup, and what the executor has of this installation was not seen yet.
+    #[error("the records are new or were restored, and the executor has not shown yet which jobs there are; try again")]
+    Rebuilding,
     /// What was asked for can be done only once the job has ended.
     #[error("job {id} has not ended: it is {phase}; cancel it first")]
     NotEnded {
@@ -93,6 +101,20 @@ pub enum ServiceError {
         /// Which.
         names: Vec<String>,
     },
+    /// The parameters of a rebuilt job are not known, so a rerun needs all of them.
+    #[error(
+        "the record of job {id} was lost and rebuilt from its object, which does not tell its parameters; give each of them, null for a default: {}",
+        .names.join(", ")
+    )]
+    ParametersNeeded {
+        /// The job.
+        id: JobId,
+        /// Which are missing.
+        names: Vec<String>,
+    },
+    /// The manifest of a rebuilt job is not known.
+    #[error("the record of job {0} was lost and rebuilt from its object: its manifest is not on record")]
+    NoManifest(JobId),
     /// No line of the job's log was kept.
     #[error("there is no log of job {0}: it never started")]
     NoLog(JobId),

@@ -30,6 +30,8 @@ impl Service {
         let provenance = template.provenance();
         let mark = if provenance.dirty { "-dirty" } else { "" };
         let commit = provenance.commit.map(|commit| format!("{commit}{mark}"));
+        let fingerprint = self.0.secrets.fingerprint(template.name(), name.as_ref(), parameters.values());
+        let created = Timestamp::now();
         let stamp = Stamp {
             object_name: &object,
             namespace: self.0.executor.namespace(),
@@ -39,24 +41,28 @@ impl Service {
             template: template.name(),
             digest: template.digest(),
             commit: commit.as_deref(),
+            rerun_of: rerun_of.as_ref(),
+            created,
+            fingerprint: &self.0.secrets.seal(&fingerprint),
             ttl_backstop_seconds: self.0.config.ttl_backstop_seconds,
         };
         let (secrets, default_secrets) =
             secret_names(parameters).into_iter().partition(|secret| request.parameters.contains_key(secret));
         let masked = mask_text(rendered.masked(), &token, MASK);
         Ok(Intent {
-            fingerprint: self.0.secrets.fingerprint(template.name(), name.as_ref(), parameters.values()),
+            fingerprint: Some(fingerprint),
             ttl_seconds: ttl_seconds(rendered.manifest()),
             masked: (masked != *rendered.manifest()).then(|| stamp.apply(masked)),
             manifest: stamp.apply(rendered.into_manifest()),
             namespace: self.0.executor.namespace().to_owned(),
             template: template.name().to_owned(),
             digest: template.digest().to_owned(),
-            parameters: parameters.masked().clone(),
+            parameters: Some(parameters.masked().clone()),
             secrets,
             default_secrets,
             object_name: object,
-            created: Timestamp::now(),
+            created,
+            rebuilt: None,
             commit,
             rerun_of,
             name,
@@ -78,10 +84,10 @@ pub(super) fn same_request(
     template: &str,
     name: Option<&JobName>,
     parameters: &Checked,
-    fingerprint: &Fingerprint,
+    fingerprint: Option<&Fingerprint>,
 ) -> Result<(), ServiceError> {
     let recorded = &job.intent;
-    if recorded.fingerprint == *fingerprint {
+    if fingerprint.is_some() && recorded.fingerprint.as_ref() == fingerprint {
         return Ok(());
     }
     let text = |name: Option<&JobName>| name.map_or(Value::Null, |name| name.as_str().into());
@@ -94,10 +100,21 @@ pub(super) fn same_request(
     compare("template".to_owned(), recorded.template.as_str().into(), template.into());
     compare("name".to_owned(), text(recorded.name.as_ref()), text(name));
     let requested = parameters.masked();
-    let names: std::collections::BTreeSet<_> = recorded.parameters.keys().chain(requested.keys()).collect();
+    let Some(known) = &recorded.parameters else {
+        return Err(match (differences.is_empty(), &recorded.fingerprint) {
+            (true, None) => ServiceError::Incomparable(recorded.id.clone()),
+            (true, Some(_)) => {
+                let requested = Value::Object(requested.clone());
+                let other = Difference { field: "parameters".to_owned(), recorded: Value::Null, requested };
+                ServiceError::Conflict { id: recorded.id.clone(), differences: vec![other] }
+            }
+            (false, _) => ServiceError::Conflict { id: recorded.id.clone(), differences },
+        });
+    };
+    let names: std::collections::BTreeSet<_> = known.keys().chain(requested.keys()).collect();
     for name in names {
         let of = |from: &Map<String, Value>| from.get(name).cloned().unwrap_or_default();
-        compare(format!("parameters.{name}"), of(&recorded.parameters), of(requested));
+        compare(format!("parameters.{name}"), of(known), of(requested));
     }
     if differences.is_empty() {
         // Only what is masked can differ now.

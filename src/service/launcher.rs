@@ -67,10 +67,14 @@ impl Service {
     ///
     /// # Errors
     /// As for [`Service::launch`]; and if there is no such job, or a secret parameter of it is not given again.
-    pub async fn rerun(&self, id: &JobId, change: Rerun) -> Result<Launched, ServiceError> {
+    pub async fn rerun(&self, id: &JobId, mut change: Rerun) -> Result<Launched, ServiceError> {
         crash::reached(Point::RerunBegun);
+        self.complete_for(id).await?;
         let first = self.job(id)?;
-        let mut parameters = first.intent.parameters.clone();
+        let mut parameters = match &first.intent.parameters {
+            Some(known) => known.clone(),
+            None => self.all_given(&first.intent, &mut change)?,
+        };
         let kept_back = &first.intent.secrets;
         let names: Vec<_> = kept_back.iter().filter(|name| !change.parameters.contains_key(*name)).cloned().collect();
         if !names.is_empty() {
@@ -91,6 +95,24 @@ impl Service {
         self.launch_as(request, Some(id.clone())).await
     }
 
+    /// What a job whose parameters are not known starts from when it is launched again: nothing, where each parameter is
+    /// given. What is left out would have its default, which may not be what the first job had.
+    fn all_given(&self, first: &Intent, change: &mut Rerun) -> Result<Map<String, Value>, ServiceError> {
+        let template = self.template(&first.template)?;
+        let declared = template.parameters().iter().map(|parameter| &parameter.name);
+        let names: Vec<_> = declared.filter(|name| !change.parameters.contains_key(*name)).cloned().collect();
+        if !names.is_empty() {
+            return Err(ServiceError::ParametersNeeded { id: first.id.clone(), names });
+        }
+        // A null is left out later where it is no value of the parameter; for a secret one it stands for nothing else.
+        for parameter in template.parameters().iter().filter(|parameter| parameter.secret) {
+            if change.parameters.get(&parameter.name).is_some_and(Value::is_null) {
+                change.parameters.remove(&parameter.name);
+            }
+        }
+        Ok(Map::new())
+    }
+
     async fn launch_as(&self, request: LaunchRequest, rerun_of: Option<JobId>) -> Result<Launched, ServiceError> {
         if self.0.stop.is_cancelled() {
             return Err(ServiceError::ShuttingDown);
@@ -103,6 +125,7 @@ impl Service {
             Some(id) => id,
             None => Uuid::now_v7().to_string().try_into().map_err(|_| ServiceError::ShuttingDown)?,
         };
+        self.complete().await?;
         let intent = self.intent(&template, &parameters, id.clone(), &request, rerun_of)?;
         let asked = (intent.template.clone(), intent.name.clone(), intent.fingerprint.clone());
         let event = NewEvent { at: intent.created, source: Source::User, kind: EventKind::Recorded };
@@ -122,13 +145,13 @@ impl Service {
                 Ok(Launched { job: JobView::from(&*job), created: true })
             }
             Inserted::Forgotten(job) => {
-                same_request(&job, &asked.0, asked.1.as_ref(), &parameters, &asked.2)?;
+                same_request(&job, &asked.0, asked.1.as_ref(), &parameters, asked.2.as_ref())?;
                 self.take_up(id);
                 Ok(Launched { job: JobView::from(&*job), created: false })
             }
             Inserted::Existing(job, recorded) => {
                 durable(recorded).await?;
-                same_request(&job, &asked.0, asked.1.as_ref(), &parameters, &asked.2)?;
+                same_request(&job, &asked.0, asked.1.as_ref(), &parameters, asked.2.as_ref())?;
                 let job = self.job(job.id())?;
                 crash::reached(Point::RepeatAnswering);
                 Ok(Launched { job: JobView::from(&*job), created: false })

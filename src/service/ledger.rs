@@ -75,6 +75,14 @@ pub(super) enum Inserted {
     Forgotten(Arc<Job>),
 }
 
+/// What came of recording a job whose record was lost.
+pub(super) enum Restored {
+    /// It was not on record; the receiver tells when it is.
+    New(watch::Receiver<Recorded>),
+    /// It was on record.
+    Known(Arc<Job>),
+}
+
 /// Waits until an intent is durable.
 pub(super) async fn durable(mut recorded: watch::Receiver<Recorded>) -> Result<(), StoreError> {
     match recorded.wait_for(|state| *state != Recorded::NotYet).await.as_deref() {
@@ -126,6 +134,18 @@ impl Ledger {
         Ok(self.store.job(id)?.map(Arc::new))
     }
 
+    /// Records a job whose record was lost, unless there is a job of its ID.
+    pub(super) fn restore(self: &Arc<Self>, events: Vec<NewEvent>, job: Job) -> Result<Restored, StoreError> {
+        let shard = self.shard(job.id());
+        if let Some(entry) = shard.get(job.id()) {
+            return Ok(Restored::Known(entry.job.clone()));
+        }
+        match self.store.job(job.id())? {
+            Some(known) => Ok(Restored::Known(Arc::new(known))),
+            None => Ok(Restored::New(self.put(shard, job, events))),
+        }
+    }
+
     /// Records the intent of a new job, unless there is a job of its ID.
     pub(super) fn insert(self: &Arc<Self>, intent: Intent, event: NewEvent) -> Result<Inserted, StoreError> {
         let id = intent.id.clone();
@@ -143,7 +163,18 @@ impl Ledger {
             return Ok(Inserted::Forgotten(job));
         }
         let job = Job { intent, status: Status::default() };
-        let ack = self.store.submit(Change::insert(&job, vec![event]));
+        Ok(Inserted::New(self.put(shard, job, vec![event])))
+    }
+
+    /// Puts a job on record of which there is none.
+    fn put(
+        self: &Arc<Self>,
+        mut shard: MutexGuard<'_, HashMap<JobId, Entry>>,
+        job: Job,
+        events: Vec<NewEvent>,
+    ) -> watch::Receiver<Recorded> {
+        let id = job.id().clone();
+        let ack = self.store.submit(Change::insert(&job, events));
         let (tell, recorded) = watch::channel(Recorded::NotYet);
         let entry = Entry { on_the_way: 1, recorded: recorded.clone(), ..Entry::on_record(job) };
         shard.insert(id.clone(), entry);
@@ -157,7 +188,7 @@ impl Ledger {
             ledger.arrived(&id, matches!(state, Recorded::Failed(_)));
             tell.send_replace(state);
         });
-        Ok(Inserted::New(recorded))
+        recorded
     }
 
     /// An intent has reached the disk, or could not: then there is no such job.

@@ -3,6 +3,7 @@
 //! - [`launcher`]: a request → a checked manifest → a durable intent → an object, in this order and never another;
 //! - [`reconciler`]: what the executor shows → the record;
 //! - [`log_keeper`]: logs go on record as containers end;
+//! - [`rebuild`]: records that were lost, from the objects that are there;
 //! - [`upkeep`]: after a job's end and log, at its time to live, its object goes away;
 //! - [`ledger`]: the jobs that are not settled yet, in memory; the one place where a fact meets a status;
 //! - [`Approved`], [`Objection`]: what the executor would say of a launch, with nothing launched;
@@ -17,6 +18,7 @@ mod launcher;
 mod ledger;
 mod log_keeper;
 mod logs;
+mod rebuild;
 mod reconciler;
 mod requests;
 pub mod secrets;
@@ -30,7 +32,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -89,6 +91,8 @@ struct Inner {
     looking: Semaphore,
     log_keeper: log_keeper::LogKeeper,
     executor_seen: AtomicBool,
+    /// Whether every job of this installation is on record.
+    complete: watch::Sender<bool>,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
@@ -123,6 +127,7 @@ impl Service {
         executor: SharedExecutor,
     ) -> Result<Self, StoreError> {
         let secrets = Secrets::new(store.key(), store.installation().clone());
+        let complete = watch::Sender::new(!store.is_rebuild_due()?);
         let inner = Inner {
             creating: Semaphore::new(config.creates_in_flight),
             looking: Semaphore::new(config.creates_in_flight),
@@ -130,6 +135,7 @@ impl Service {
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
             executor_seen: AtomicBool::new(false),
+            complete,
             config,
             catalog,
             executor,
@@ -142,14 +148,22 @@ impl Service {
         if !recovered.is_empty() {
             tracing::info!(jobs = recovered.len(), "taking up the jobs that are not settled yet");
         }
-        service.spawn(service.clone().reconcile());
-        service.spawn(service.clone().keep_up());
+        service.spawn(service.clone().follow());
         service.spawn(service.clone().write_again());
         for id in recovered {
             service.take_up(id);
         }
         crash::reached(Point::TakenUp);
         Ok(service)
+    }
+
+    /// Keeps the record true, for as long as the service lives.
+    async fn follow(self) {
+        if !*self.0.complete.borrow() {
+            self.rebuild().await;
+        }
+        self.spawn(self.clone().keep_up());
+        self.reconcile().await;
     }
 
     /// Stops taking launches, ends the service's tasks, and returns once everything that was learned is durable.
@@ -203,6 +217,7 @@ impl Service {
             templates: if none { Err("there are no templates".to_owned()) } else { Ok(()) },
             executor: match self.0.executor.ready().await {
                 Err(error) => Err(error.to_string()),
+                Ok(()) if !*self.0.complete.borrow() => Err(ServiceError::Rebuilding.to_string()),
                 Ok(()) if !self.0.executor_seen.load(Ordering::Relaxed) => {
                     Err("the executor has not shown its objects yet".to_owned())
                 }
@@ -217,6 +232,7 @@ impl Service {
     /// If there is no such job, or the record cannot be written.
     pub async fn report(&self, id: &JobId, report: Report) -> Result<JobView, ServiceError> {
         crash::reached(Point::ReportBegun);
+        self.complete_for(id).await?;
         let (learned, durable) = self.0.ledger.learn(id, Fact::Report(report))?;
         durable.await?;
         crash::reached(Point::ReportDurable);
@@ -228,6 +244,7 @@ impl Service {
     /// # Errors
     /// If there is no such job, it has ended already, or the record cannot be written.
     pub async fn cancel(&self, id: &JobId, by: Option<String>) -> Result<JobView, ServiceError> {
+        self.complete_for(id).await?;
         let asked = Fact::CancelRequested(Cancellation { at: Timestamp::now(), by });
         let (learned, durable) = self.0.ledger.learn(id, asked)?;
         durable.await?;
@@ -245,6 +262,7 @@ impl Service {
     /// # Errors
     /// If there is no such job, it has not ended, its object cannot be deleted, or the record cannot be written.
     pub async fn delete(&self, id: &JobId) -> Result<(), ServiceError> {
+        self.complete().await?;
         let job = self.job(id)?;
         let Some((_, _)) = job.status.ended else {
             return Err(ServiceError::NotEnded { id: id.clone(), phase: job.status.verdict().phase });

@@ -44,6 +44,22 @@ impl Secrets {
         Fingerprint(hex(self.tag(&["fingerprint", template, name, &parameters]).as_ref()))
     }
 
+    /// A fingerprint as it is put on an object, with what tells under which key it was made.
+    pub fn seal(&self, fingerprint: &Fingerprint) -> String {
+        format!("{}.{}", self.key_name(), fingerprint.0)
+    }
+
+    /// A fingerprint that was put on an object. One that was made under another key can be compared with nothing.
+    pub fn unseal(&self, sealed: &str) -> Option<Fingerprint> {
+        let (key, fingerprint) = sealed.split_once('.')?;
+        let whole = fingerprint.len() == 64 && fingerprint.bytes().all(|b| b.is_ascii_hexdigit());
+        (whole && key == self.key_name()).then(|| Fingerprint(fingerprint.to_owned()))
+    }
+
+    fn key_name(&self) -> String {
+        hex(&self.tag(&["key name"]).as_ref()[..4])
+    }
+
     /// A key for another purpose.
     pub fn derive(&self, purpose: &str) -> [u8; 32] {
         let mut key = [0; 32];
@@ -96,6 +112,17 @@ mod tests {
             "k1".to_owned(),
         ] {
             assert_eq!(secrets(1).verify_callback_token(&wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_fingerprint_on_an_object_is_read_under_the_key_that_made_it_alone() {
+        let print = secrets(1).fingerprint("t", None, &Map::new());
+        let sealed = secrets(1).seal(&print);
+        assert_eq!(secrets(1).unseal(&sealed), Some(print));
+        assert_eq!(secrets(2).unseal(&sealed), None);
+        for wrong in ["", ".", "abc", &sealed[1..], &sealed[..sealed.len() - 1], &sealed.replace('.', "")] {
+            assert_eq!(secrets(1).unseal(wrong), None, "{wrong}");
         }
     }
 

@@ -1,12 +1,16 @@
 //! From the manifest that a template gives to the one that is sent: the object's name and namespace, the labels by
-//! which it is found again, the annotations from which a lost record could be rebuilt, and the backstop for its time
+//! which it is found again, the annotations from which a lost record is rebuilt, and the backstop for its time
 //! to live.
 
+use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use crate::job::{InstallationId, JobId, JobName};
 
-pub use crate::job::labels::{COMMIT, DIGEST, INSTALLATION, JOB_ID, JOB_NAME, JOBWRIGHT, MANAGED_BY, TEMPLATE, TTL};
+pub use crate::job::labels::{
+    COMMIT, CREATED, DIGEST, FINGERPRINT, INSTALLATION, JOB_ID, JOB_NAME, JOBWRIGHT, MANAGED_BY, RERUN_OF, TEMPLATE,
+    TTL,
+};
 
 /// What is stamped onto a manifest.
 #[derive(Debug, Clone, Copy)]
@@ -27,6 +31,12 @@ pub struct Stamp<'a> {
     pub digest: &'a str,
     /// The commit of the templates.
     pub commit: Option<&'a str>,
+    /// The job that this one repeats.
+    pub rerun_of: Option<&'a JobId>,
+    /// When the request was accepted.
+    pub created: Timestamp,
+    /// What tells the request from another one, sealed.
+    pub fingerprint: &'a str,
     /// What the object's own time to live is raised to, in seconds.
     pub ttl_backstop_seconds: u32,
 }
@@ -43,11 +53,15 @@ impl Stamp<'_> {
         let ttl = ttl_seconds(&manifest);
         let labels = [(MANAGED_BY, JOBWRIGHT), (INSTALLATION, self.installation.as_str()), (TEMPLATE, self.template)];
         let ttl_text = ttl.map(|seconds| seconds.to_string());
+        let created = self.created.to_string();
         let annotations = [
             (JOB_ID, Some(self.id.as_str())),
             (JOB_NAME, self.name.map(JobName::as_str)),
             (DIGEST, Some(self.digest)),
             (COMMIT, self.commit),
+            (RERUN_OF, self.rerun_of.map(JobId::as_str)),
+            (CREATED, Some(&created)),
+            (FINGERPRINT, Some(self.fingerprint)),
             (TTL, ttl_text.as_deref()),
         ];
         let annotations = || annotations.iter().filter_map(|(key, value)| Some((*key, (*value)?)));
@@ -124,6 +138,9 @@ mod tests {
             template: "hello",
             digest: "sha256:00",
             commit: None,
+            rerun_of: Some(&"k0".parse().unwrap()),
+            created: Timestamp::UNIX_EPOCH,
+            fingerprint: "key.print",
             ttl_backstop_seconds: 604_800,
         };
         stamp.apply(manifest)
@@ -142,7 +159,10 @@ mod tests {
                     "name": "hello-0123456789ab",
                     "namespace": "jobs",
                     "labels": {"team": "a", MANAGED_BY: JOBWRIGHT, INSTALLATION: "here", TEMPLATE: "hello"},
-                    "annotations": {JOB_ID: "k1", JOB_NAME: "Daily", DIGEST: "sha256:00", TTL: "300"},
+                    "annotations": {
+                        JOB_ID: "k1", JOB_NAME: "Daily", DIGEST: "sha256:00", TTL: "300", RERUN_OF: "k0",
+                        CREATED: "1970-01-01T00:00:00Z", FINGERPRINT: "key.print",
+                    },
                 },
                 "spec": {
                     "ttlSecondsAfterFinished": 604_800,

@@ -11,14 +11,15 @@ use tempfile::TempDir;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::*;
-use crate::executor::LogOptions;
 use crate::executor::fake::{Create, FakeExecutor, WARNING};
+use crate::executor::{Executor as _, LogOptions};
 use crate::job::{ContainerState, Phase};
 use crate::store::Options;
 use crate::template::{MASK, TemplateSource};
 
 mod dry_run;
 mod outcomes;
+mod rebuild;
 
 const TEMPLATE: &str = r#"---
 title: A task
@@ -131,7 +132,8 @@ async fn a_job_goes_from_request_to_success_and_its_log_stays() {
     let launched = service.launch(request("k1")).await.unwrap();
     assert!(launched.created);
     assert_eq!(launched.job.phase, Phase::Waiting);
-    assert_eq!(launched.job.parameters, parameters(json!({"who": "Ada", "times": 1, "password": MASK})));
+    let known = launched.job.parameters.unwrap();
+    assert_eq!(known, parameters(json!({"who": "Ada", "times": 1, "password": MASK})));
 
     fixture.executor.show(&id("k1"), running(), None);
     until_phase(&service, "k1", Phase::Running).await;

@@ -128,6 +128,7 @@ pub(super) fn split_intent(intent: &Intent) -> (Intent, (Value, Option<Value>)) 
         ttl_seconds: intent.ttl_seconds,
         rerun_of: intent.rerun_of.clone(),
         created: intent.created,
+        rebuilt: intent.rebuilt,
     };
     (rest, (intent.manifest.clone(), intent.masked.clone()))
 }

@@ -56,6 +56,17 @@ pub enum OpenError {
         /// The newest format that is known here.
         known: u32,
     },
+    /// Its records are another installation's than was said.
+    #[error(
+        "the records in {} are not the ones that --installation and --key-file name: {problem}; leave these out to go on with those records, or choose another folder with --data",
+        path.display()
+    )]
+    OtherIdentity {
+        /// The folder.
+        path: PathBuf,
+        /// What differs.
+        problem: String,
+    },
     /// The path leads to something that is no folder.
     #[error("{} is not a folder; give a folder for the data with --data", .0.display())]
     NotADirectory(PathBuf),

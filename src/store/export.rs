@@ -12,7 +12,9 @@ use crate::job::{Event, InstallationId, Intent, JobId, LogTail, Status};
 /// What the header calls itself.
 pub(super) const KIND: &str = "jobwright-export";
 /// The version that this code writes, and the newest that it reads.
-pub(super) const VERSION: u32 = 1;
+///
+/// 2: as format 2 of the records. Every line of version 1 is one of version 2 too.
+pub(super) const VERSION: u32 = 2;
 
 /// The first line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -24,7 +24,10 @@ use crate::crash::{self, Point};
 use crate::job::InstallationId;
 
 /// The format that this code writes, and the newest that it reads.
-pub(super) const FORMAT: u32 = 1;
+///
+/// 2: a record can be one that was rebuilt, with parameters that are not known and an event of its own. Whatever was
+/// written by format 1 reads as it is, so that only the number is raised.
+pub(super) const FORMAT: u32 = 2;
 
 /// Space that is left free, in bytes: sled writes segments of 512 KiB, and cannot go on after a write that failed.
 pub(super) const RESERVE: u64 = 8 << 20;
@@ -93,9 +96,25 @@ impl Folder {
             None => Self::read_manifest(path)?,
             known => known,
         };
-        let folder = Self { path: path.to_owned(), manifest, _lock: lock };
+        let mut folder = Self { path: path.to_owned(), manifest, _lock: lock };
         folder.tidy()?;
+        folder.migrate()?;
         Ok(folder)
+    }
+
+    /// Brings an older format to the present one.
+    fn migrate(&mut self) -> Result<(), OpenError> {
+        match self.manifest.clone() {
+            Some(manifest) if manifest.format < FORMAT => self.write_manifest(Manifest { format: FORMAT, ..manifest }),
+            _ => Ok(()),
+        }
+    }
+
+    fn write_manifest(&mut self, manifest: Manifest) -> Result<(), OpenError> {
+        write_durably(&self.path, MANIFEST, format!("{}\n", serde_json::json!(manifest)).as_bytes())
+            .map_err(|error| OpenError::of(&self.path, error))?;
+        self.manifest = Some(manifest);
+        Ok(())
     }
 
     fn read_manifest(path: &Path) -> Result<Option<Manifest>, OpenError> {
@@ -112,7 +131,7 @@ impl Folder {
             |error: serde_json::Error| OpenError::corrupt(path, format!("{MANIFEST} cannot be read ({error})"));
         let Version { format: found } = serde_json::from_slice(&bytes).map_err(corrupt)?;
         match found {
-            FORMAT => serde_json::from_slice(&bytes).map(Some).map_err(corrupt),
+            1..=FORMAT => serde_json::from_slice(&bytes).map(Some).map_err(corrupt),
             0 => Err(OpenError::corrupt(path, format!("{MANIFEST} names format 0, which there never was"))),
             _ => Err(OpenError::NewerFormat { path: path.to_owned(), found, known: FORMAT }),
         }
@@ -216,8 +235,7 @@ impl Folder {
             _ => {}
         }
         crash::reached(Point::FolderUncounted);
-        write_durably(&self.path, MANIFEST, format!("{}\n", serde_json::json!(manifest)).as_bytes()).map_err(fault)?;
-        self.manifest = Some(manifest);
+        self.write_manifest(manifest)?;
         self.tidy()
     }
 }

@@ -12,7 +12,9 @@ use super::codec::Blob;
 use super::export::{Header, KIND, Record, VERSION};
 use super::folder::Folder;
 use super::rows::Counters;
-use super::{Change, OpenError, Options, Store, StoreError, keys, open_error, plan, random_key, read, write_basics};
+use super::{
+    Change, OpenError, Options, Store, StoreError, keys, open_error, plan, random_key, read, rebuild_due, write_basics,
+};
 use crate::crash::{self, Point};
 use crate::job::{Event, EventKind, Fact, Intent, Job, JobId, NewEvent, Refusal};
 
@@ -75,7 +77,7 @@ pub fn import(
     if store.last_sequence() == 0 && store.counts().all(|(_, count)| count == 0) {
         let key = match &header.key {
             Some(text) => from_hex(text).ok_or_else(|| lines.fault("`key` is no key"))?,
-            None => random_key(path)?,
+            None => *store.key(),
         };
         drop(store);
         take_over(path, &header, &key, &mut lines, now, progress)
@@ -116,6 +118,8 @@ fn take_over(
     bulk.apply()?;
     let counters = bulk.counters;
     write_basics(&backend, &header.installation, key, &counters)?;
+    // What was launched after the export was made is found when the service starts.
+    backend.apply([rebuild_due(true)])?;
     backend.sync()?;
     backend.close();
     drop(backend);
@@ -170,7 +174,8 @@ fn add_to(
 
 /// Whether a record is what an export of this job gives, with secrets or without.
 fn is_same(known: &Job, record: &Record) -> bool {
-    let masked = || Intent { manifest: known.intent.shown_manifest().clone(), ..known.intent.clone() };
+    let shown = || known.intent.masked.clone().unwrap_or_else(|| known.intent.manifest.clone());
+    let masked = || Intent { manifest: shown(), ..known.intent.clone() };
     known.status == record.status && (known.intent == record.intent || masked() == record.intent)
 }
 
@@ -331,13 +336,18 @@ impl Lines<'_> {
         if any.kind.as_deref() != Some(KIND) {
             return Err(self.fault(format!("expected a header with kind {KIND:?}")));
         }
-        if any.version != VERSION {
-            return Err(self
-                .fault(format!("the export has version {}, and this jobwright knows version {VERSION}", any.version)));
+        if any.version > VERSION {
+            return Err(self.fault(format!(
+                "the export has version {}, and this jobwright knows versions up to {VERSION}; use a newer jobwright",
+                any.version
+            )));
+        }
+        if any.version == 0 {
+            return Err(self.fault("expected the export's `version`, from 1 on"));
         }
         let mut whole = any.rest;
         whole.insert("kind".to_owned(), KIND.into());
-        whole.insert("version".to_owned(), VERSION.into());
+        whole.insert("version".to_owned(), any.version.into());
         serde_json::from_value(whole.into()).map_err(|error| self.fault(error.to_string()))
     }
 

@@ -3,7 +3,7 @@
 //!
 //! | prefix | key after it | value |
 //! |---|---|---|
-//! | `m` | name | meta: installation, key, format |
+//! | `m` | name | meta: installation, key, whether records are to be rebuilt |
 //! | `n` | | [`Counters`](super::rows::Counters) |
 //! | `h` | id | [`Head`](super::rows::Head): what the indexes hold of a job, and how many chunks it has |
 //! | `i` `b` `s` `l` | id, NUL, chunk | intent, its manifest, status, log |

@@ -63,11 +63,42 @@ pub struct Options {
     pub cache: u64,
     /// Which ended jobs are forgotten.
     pub retention: Retention,
+    /// Whose records these are, where that is not left to the store.
+    pub identity: Identity,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { cache: 32 << 20, retention: Retention::default() }
+        Self { cache: 32 << 20, retention: Retention::default(), identity: Identity::default() }
+    }
+}
+
+/// Whose records a store's are. What is not said, a new store makes at random, and any other one keeps.
+///
+/// Given from outside of the data folder it outlives that: objects are known for one's own again, and the tokens that
+/// workers hold stay valid.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Identity {
+    /// The installation, whose ID all its objects carry.
+    pub installation: Option<InstallationId>,
+    /// The secret that it signs with.
+    pub key: Option<[u8; 32]>,
+}
+
+impl std::fmt::Debug for Identity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Identity").field("installation", &self.installation).finish_non_exhaustive()
+    }
+}
+
+impl Identity {
+    /// What of this a store is not, in words.
+    fn differs(&self, installation: &InstallationId, key: &[u8; 32]) -> Option<String> {
+        if let Some(given) = self.installation.as_ref().filter(|given| *given != installation) {
+            return Some(format!("they are those of installation {installation}, not of {given}"));
+        }
+        let other_key = self.key.is_some_and(|given| given != *key);
+        other_key.then(|| format!("installation {installation} signs with another key there than the one given"))
     }
 }
 
@@ -154,7 +185,7 @@ impl Store {
     pub fn open(path: &Path, options: Options) -> Result<Self, OpenError> {
         let mut folder = Folder::take(path, true)?;
         if folder.manifest().is_none() {
-            create(&mut folder)?;
+            create(&mut folder, &options.identity)?;
         }
         Self::start(folder, options)
     }
@@ -164,15 +195,30 @@ impl Store {
         Self::start(Folder::take(path, false)?, options)
     }
 
-    fn start(folder: Folder, options: Options) -> Result<Self, OpenError> {
-        let path = folder.path();
-        let Some(manifest) = folder.manifest() else {
+    fn start(mut folder: Folder, options: Options) -> Result<Self, OpenError> {
+        let path = &folder.path().to_owned();
+        let Some(manifest) = folder.manifest().cloned() else {
             return Err(OpenError::Missing(path.to_owned()));
         };
         let fault = |error| open_error(path, error);
         let backend = Backend::open(&folder.records(manifest.records), options.cache).map_err(fault)?;
         crash::reached(Point::StoreOpened);
         let (key, counters) = read_basics(&backend, &manifest.installation).map_err(fault)?;
+        if let Some(problem) = options.identity.differs(&manifest.installation, &key) {
+            if counters.sequence > 0 {
+                return Err(OpenError::OtherIdentity { path: path.to_owned(), problem });
+            }
+            // Nothing was ever recorded here, so that it is nobody's yet.
+            backend.close();
+            drop(backend);
+            let Identity { installation, key: given } = &options.identity;
+            let identity = Identity {
+                installation: Some(installation.clone().unwrap_or(manifest.installation)),
+                key: Some(given.unwrap_or(key)),
+            };
+            create(&mut folder, &identity)?;
+            return Self::start(folder, Options { identity, ..options });
+        }
         match folder.committed() {
             Some(noted) if counters.commit < noted => {
                 let problem = format!("{} batches of changes were on record once, and {} are", noted, counters.commit);
@@ -196,7 +242,7 @@ impl Store {
             .map_err(|error| OpenError::of(path, error))?;
         Ok(Self(Arc::new(Inner {
             shared,
-            installation: manifest.installation.clone(),
+            installation: manifest.installation,
             key,
             retention: options.retention,
             queue: Some(queue),
@@ -213,6 +259,21 @@ impl Store {
     /// The secret that this installation signs with: made when the store was, and exported only on demand.
     pub fn key(&self) -> &[u8; 32] {
         &self.0.key
+    }
+
+    /// Whether these records may lack jobs whose objects are there: the store is new, or was restored from a backup. It
+    /// stays so until [`Store::set_rebuild_due`] says otherwise.
+    pub fn is_rebuild_due(&self) -> Result<bool, StoreError> {
+        self.read(|tree| Ok(tree.contains_key(keys::meta(META_REBUILD))?))
+    }
+
+    /// Says whether these records may lack jobs whose objects are there, durably.
+    pub async fn set_rebuild_due(&self, due: bool) -> Result<(), StoreError> {
+        let (caller, answer) = oneshot::channel();
+        if let Some(queue) = &self.0.queue {
+            let _closed = queue.send(Request::Rebuild(due, caller));
+        }
+        answer.await.unwrap_or(Err(StoreError::Closed))
     }
 
     /// Puts a change in line, at once and in the order of the calls. The answer comes when it is durable.
@@ -394,19 +455,27 @@ fn open_error(path: &Path, error: StoreError) -> OpenError {
 
 const META_INSTALLATION: &str = "installation";
 const META_KEY: &str = "key";
+/// There while records may be missing.
+const META_REBUILD: &str = "rebuild";
 
 /// Makes the records of a new installation.
-fn create(folder: &mut Folder) -> Result<(), OpenError> {
+fn create(folder: &mut Folder, identity: &Identity) -> Result<(), OpenError> {
     let path = folder.path().to_owned();
-    let key = random_key(&path)?;
-    let name = random_key(&path)?;
-    let installation: InstallationId = format!("i{}", import::to_hex(&name[..8]))
-        .parse()
-        .map_err(|error: crate::job::InvalidId| OpenError::corrupt(&path, error.to_string()))?;
+    let key = match identity.key {
+        Some(given) => given,
+        None => random_key(&path)?,
+    };
+    let installation = match &identity.installation {
+        Some(given) => given.clone(),
+        None => format!("i{}", import::to_hex(&random_key(&path)?[..8]))
+            .parse()
+            .map_err(|error: crate::job::InvalidId| OpenError::corrupt(&path, error.to_string()))?,
+    };
     let made = folder.begin()?;
     let fault = |error| open_error(&path, error);
     let backend = Backend::open(&made, Options::default().cache).map_err(fault)?;
     write_basics(&backend, &installation, &key, &Counters::default()).map_err(fault)?;
+    backend.apply([rebuild_due(true)]).map_err(fault)?;
     backend.sync().map_err(fault)?;
     backend.close();
     drop(backend);
@@ -431,6 +500,11 @@ fn write_basics(
         (keys::meta(META_KEY), Some(key.to_vec())),
         (keys::COUNTERS.to_vec(), Some(codec::Blob::of(counters).into_row())),
     ])
+}
+
+/// The write that says whether records may be missing.
+fn rebuild_due(due: bool) -> backend::Op {
+    (keys::meta(META_REBUILD), due.then(Vec::new))
 }
 
 fn read_basics(backend: &Backend, installation: &InstallationId) -> Result<([u8; 32], Counters), StoreError> {

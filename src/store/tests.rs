@@ -3,6 +3,7 @@
 mod faults;
 mod lists;
 mod model;
+mod roundtrip;
 mod transfer;
 
 use std::path::Path;
@@ -37,10 +38,10 @@ pub(crate) fn job(name: &str, second: i64) -> Job {
             id: id(name),
             name: None,
             template: "hello".to_owned(),
-            parameters: serde_json::Map::new(),
+            parameters: Some(serde_json::Map::new()),
             secrets: Vec::new(),
             default_secrets: Vec::new(),
-            fingerprint: Fingerprint("f".to_owned()),
+            fingerprint: Some(Fingerprint("f".to_owned())),
             object_name: format!("hello-{name}"),
             namespace: "local".to_owned(),
             manifest,
@@ -50,6 +51,7 @@ pub(crate) fn job(name: &str, second: i64) -> Job {
             ttl_seconds: Some(300),
             rerun_of: None,
             created: at(second),
+            rebuilt: None,
         },
         status: Status::default(),
     }

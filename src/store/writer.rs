@@ -13,7 +13,7 @@ use super::backend::{BATCH, Op};
 use super::change::{Action, Change, Committed};
 use super::codec::Blob;
 use super::rows::{Counters, Head};
-use super::{Shared, StoreError, keys, plan, read};
+use super::{Shared, StoreError, keys, plan, read, rebuild_due};
 use crate::crash::{self, Point};
 use crate::job::JobId;
 
@@ -31,6 +31,8 @@ pub(super) type Caller = oneshot::Sender<Result<Arc<Committed>, StoreError>>;
 pub(super) enum Request {
     /// A change is to be made durable.
     Write(Box<Change>, Caller),
+    /// It is to be on record whether records may be missing.
+    Rebuild(bool, oneshot::Sender<Result<(), StoreError>>),
     /// Somebody has noted a fault while reading.
     Mend,
 }
@@ -63,13 +65,33 @@ impl Writer {
                 Err(RecvTimeoutError::Disconnected) => return,
             }
             round.extend(queue.try_iter().take(ROUND));
+            let mut marks = Vec::new();
             let changes = round.into_iter().filter_map(|request| match request {
                 Request::Write(change, caller) => Some((*change, caller)),
+                Request::Rebuild(due, caller) => {
+                    marks.push((due, caller));
+                    None
+                }
                 Request::Mend => None,
             });
             let round = changes.collect();
             self.round(round);
+            for (due, caller) in marks {
+                let _gone = caller.send(self.mark(due));
+            }
         }
+    }
+
+    /// Puts on record whether records may be missing, durably.
+    fn mark(&mut self, due: bool) -> Result<(), StoreError> {
+        self.recover()?;
+        self.ops.push(rebuild_due(due));
+        let outcome = self.apply().and_then(|()| self.shared.backend.sync());
+        match &outcome {
+            Ok(()) => self.shared.set_counters(self.counters.clone()),
+            Err(error) => self.give_up(error),
+        }
+        outcome
     }
 
     fn round(&mut self, round: Vec<(Change, Caller)>) {

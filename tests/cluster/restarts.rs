@@ -52,6 +52,39 @@ fn a_job_that_ends_while_the_service_is_down_is_found_with_its_log() {
 
 #[test]
 #[ignore = "needs a cluster"]
+fn records_that_are_lost_are_rebuilt_from_the_jobs() {
+    let cluster = Cluster::new();
+    let setup = cluster.setup();
+    std::fs::write(setup.path().join("key"), "0f".repeat(32)).unwrap();
+    let key = setup.path().join("key");
+    let app = setup.env("JOBWRIGHT_INSTALLATION", "rebuilt").env("JOBWRIGHT_KEY_FILE", key).start();
+    for (id, then) in [("runs", "echo done"), ("ends", "echo oh no; exit 3")] {
+        app.launch(id, &gated(then));
+    }
+    let [runs, ends] = ["runs", "ends"].map(|id| app.wait_until_ready(id));
+    let before = app.job("runs");
+    let ended = app.kill();
+    std::fs::remove_dir_all(ended.setup.data()).unwrap();
+    cluster.open_gate(&ends);
+
+    let app = ended.setup.start();
+    let job = app.wait_for_phase("runs", "Running");
+    for field in ["template", "digest", "created", "object"] {
+        assert_eq!(job[field], before[field], "{field}");
+    }
+    assert!(job["rebuilt"].is_string() && job["parameters"].is_null(), "{job:#}");
+    assert_eq!(app.end("ends"), "Failed Error 3");
+    assert_eq!(app.wait_for_log("ends"), "ready\noh no\n");
+    // The same request is the same job.
+    app.launch("runs", &gated("echo done"));
+    cluster.open_gate(&runs);
+    assert_eq!(app.end("runs"), "Succeeded 0");
+    assert_eq!(app.wait_for_log("runs"), "ready\ndone\n");
+    assert_eq!(cluster.list("jobs").len(), 2);
+}
+
+#[test]
+#[ignore = "needs a cluster"]
 fn a_cancellation_is_carried_out_by_the_next_service() {
     let cluster = Cluster::new();
     let app = cluster.serve();

@@ -40,10 +40,10 @@ fn job(id: &str) -> Job {
         id: id.parse().unwrap(),
         name: None,
         template: "steady".to_owned(),
-        parameters: serde_json::Map::new(),
+        parameters: Some(serde_json::Map::new()),
         secrets: Vec::new(),
         default_secrets: Vec::new(),
-        fingerprint: Fingerprint("f".to_owned()),
+        fingerprint: Some(Fingerprint("f".to_owned())),
         object_name: format!("steady-{id}"),
         namespace: "local".to_owned(),
         manifest: serde_json::json!({"apiVersion": "batch/v1", "kind": "Job"}),
@@ -53,6 +53,7 @@ fn job(id: &str) -> Job {
         ttl_seconds: None,
         rerun_of: None,
         created: Timestamp::now(),
+        rebuilt: None,
     };
     Job { intent, status: Status::default() }
 }

@@ -150,10 +150,10 @@ pub(crate) fn intent(id: &str, object: &str, manifest: Value) -> Intent {
         id: id.parse().unwrap(),
         name: None,
         template: "test".to_owned(),
-        parameters: Map::new(),
+        parameters: Some(Map::new()),
         secrets: Vec::new(),
         default_secrets: Vec::new(),
-        fingerprint: Fingerprint("f".to_owned()),
+        fingerprint: Some(Fingerprint("f".to_owned())),
         object_name: object.to_owned(),
         namespace: "local".to_owned(),
         manifest,
@@ -163,6 +163,7 @@ pub(crate) fn intent(id: &str, object: &str, manifest: Value) -> Intent {
         ttl_seconds: None,
         rerun_of: None,
         created: Timestamp::now(),
+        rebuilt: None,
     }
 }
 

@@ -79,6 +79,9 @@ pub(crate) fn intent(id: &str) -> Intent {
         template: "hello",
         digest: "sha256:0",
         commit: None,
+        rerun_of: None,
+        created: Timestamp::now(),
+        fingerprint: "key.print",
         ttl_backstop_seconds: 1000,
     };
     let manifest = stamp.apply(json!({
@@ -89,10 +92,10 @@ pub(crate) fn intent(id: &str) -> Intent {
         id,
         name: None,
         template: "hello".to_owned(),
-        parameters: Map::new(),
+        parameters: Some(Map::new()),
         secrets: Vec::new(),
         default_secrets: Vec::new(),
-        fingerprint: Fingerprint("f".to_owned()),
+        fingerprint: Some(Fingerprint("f".to_owned())),
         object_name,
         namespace: NAMESPACE.to_owned(),
         manifest,
@@ -102,6 +105,7 @@ pub(crate) fn intent(id: &str) -> Intent {
         ttl_seconds: None,
         rerun_of: None,
         created: Timestamp::now(),
+        rebuilt: None,
     }
 }
 

@@ -18,5 +18,6 @@ mod launch;
 mod logs;
 mod lost_answers;
 mod preflight;
+mod rebuild;
 mod serve;
 mod watch;

@@ -22,6 +22,7 @@ spec:
       containers:
         - name: main
           image: "localhost/hello:1"
+          env: [{name: URL, value: "{{callback.url}}"}]
           resources: {limits: {cpu: 100m, memory: 32Mi}}
 "#;
 

@@ -17,6 +17,7 @@ mod inputs;
 mod jobs;
 mod migration;
 mod operations;
+mod rebuild;
 mod rights;
 mod run;
 mod start;

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod damage;
+mod formats;
 mod full;
 mod kill;
 mod lock;
@@ -18,10 +19,10 @@ fn job(name: &str, size: usize) -> Job {
             id: name.parse().unwrap(),
             name: None,
             template: "hello".to_owned(),
-            parameters: serde_json::Map::new(),
+            parameters: Some(serde_json::Map::new()),
             secrets: Vec::new(),
             default_secrets: Vec::new(),
-            fingerprint: Fingerprint("f".to_owned()),
+            fingerprint: Some(Fingerprint("f".to_owned())),
             object_name: format!("hello-{name}"),
             namespace: "local".to_owned(),
             manifest: serde_json::json!({"text": noise(size)}),
@@ -31,6 +32,7 @@ fn job(name: &str, size: usize) -> Job {
             ttl_seconds: None,
             rerun_of: None,
             created: Timestamp::UNIX_EPOCH,
+            rebuilt: None,
         },
         status: Status::default(),
     }

@@ -10,6 +10,9 @@ use k8s_openapi::api::core::v1::{
     ContainerState as State, ContainerStateTerminated as Terminated, ContainerStatus as Shown, Pod, PodCondition,
 };
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+use crate::executor::Marked;
 use crate::job::labels::JOB_ID;
 use crate::job::{Conclusion, ContainerState, ContainerStatus, JobId, LastExit, ObjectRef, PodStatus, Snapshot};
 
@@ -21,6 +24,16 @@ const COMPLETION_INDEX: &str = "batch.kubernetes.io/job-completion-index";
 /// The job that an object was made for.
 pub(super) fn job_id(job: &Job) -> Option<JobId> {
     job.metadata.annotations.as_ref()?.get(JOB_ID)?.parse().ok()
+}
+
+/// What a Job says of the job that it carries.
+pub(super) fn marked(metadata: ObjectMeta) -> Option<Marked> {
+    Some(Marked {
+        object: ObjectRef { name: metadata.name?, namespace: metadata.namespace?, uid: metadata.uid? },
+        created: metadata.creation_timestamp?.0,
+        labels: metadata.labels.unwrap_or_default(),
+        annotations: metadata.annotations.unwrap_or_default(),
+    })
 }
 
 /// Name, namespace and UID of a Job.

@@ -46,7 +46,8 @@ use self::client::Connection;
 use self::outcome::Step;
 use self::past::Traces;
 use super::{
-    CreateOutcome, DryRun, DryRunError, Executor, ExecutorError, Found, LogLine, LogOptions, Observation, Unsupported,
+    CreateOutcome, DryRun, DryRunError, Executor, ExecutorError, Found, LogLine, LogOptions, Marked, Observation,
+    Unsupported,
 };
 use crate::crash::{self, Point};
 use crate::job::labels::{INSTALLATION, JOBWRIGHT, MANAGED_BY};
@@ -54,6 +55,9 @@ use crate::job::{Evidence, InstallationId, Intent, ObjectRef, PodStatus};
 
 /// How long a dry run may take: somebody waits for it, and nothing hangs on its outcome.
 const DRY_RUN_TIMEOUT: Duration = Duration::from_secs(12);
+
+/// How many Jobs are asked for at once where all are.
+const SURVEY_PAGE: u32 = 500;
 
 /// Runs jobs as Jobs of one namespace of a cluster. Cheap to clone.
 #[derive(Clone)]
@@ -206,6 +210,22 @@ impl Inner {
         Ok(Some(Found { job, evidence: Evidence::Seen(Box::new(snapshot)) }))
     }
 
+    /// Lists what all Jobs of Jobwright say of themselves, without the rest of them, as of one moment.
+    async fn survey(&self) -> Result<Vec<Marked>, ExecutorError> {
+        let api: Api<Job> = Api::namespaced(self.connection.calls.clone(), &self.namespace);
+        let mut wanted = ListParams::default().labels(&format!("{MANAGED_BY}={JOBWRIGHT}")).limit(SURVEY_PAGE);
+        let mut marked = Vec::new();
+        loop {
+            let page = api.list_metadata(&wanted).await;
+            let page = page.map_err(|error| ExecutorError::Unreachable(api::chain(&error)))?;
+            marked.extend(page.items.into_iter().filter_map(|job| evidence::marked(job.metadata)));
+            match page.metadata.continue_.filter(|token| !token.is_empty()) {
+                Some(token) => wanted = wanted.continue_token(&token),
+                None => return Ok(marked),
+            }
+        }
+    }
+
     async fn pods(&self, uid: &str, now: Timestamp) -> Result<BTreeMap<String, PodStatus>, ExecutorError> {
         let api: Api<Pod> = Api::namespaced(self.connection.calls.clone(), &self.namespace);
         let wanted = ListParams::default().labels(&format!("{}={uid}", evidence::CONTROLLER_UID));
@@ -287,6 +307,10 @@ impl Executor for KubernetesExecutor {
 
     fn delete<'a>(&'a self, object: &'a ObjectRef) -> BoxFuture<'a, Result<(), ExecutorError>> {
         self.inner.delete(object, PropagationPolicy::Background).boxed()
+    }
+
+    fn survey(&self) -> BoxFuture<'_, Result<Vec<Marked>, ExecutorError>> {
+        self.inner.survey().boxed()
     }
 
     fn watch(&self) -> BoxStream<'static, Observation> {

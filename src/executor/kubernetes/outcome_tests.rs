@@ -17,10 +17,10 @@ fn intent() -> Intent {
         id: "k1".parse().unwrap(),
         name: None,
         template: "hello".to_owned(),
-        parameters: Map::new(),
+        parameters: Some(Map::new()),
         secrets: Vec::new(),
         default_secrets: Vec::new(),
-        fingerprint: Fingerprint("f".to_owned()),
+        fingerprint: Some(Fingerprint("f".to_owned())),
         object_name: "hello-1".to_owned(),
         namespace: "jobs".to_owned(),
         manifest: json!({}),
@@ -30,6 +30,7 @@ fn intent() -> Intent {
         ttl_seconds: None,
         rerun_of: None,
         created: at(0),
+        rebuilt: None,
     }
 }
 

@@ -40,7 +40,8 @@ use self::disk::ObjectRecord;
 use self::object::Changes;
 use self::registry::Registry;
 use super::{
-    CreateOutcome, DryRun, DryRunError, Executor, ExecutorError, Found, LogLine, LogOptions, Observation, Unsupported,
+    CreateOutcome, DryRun, DryRunError, Executor, ExecutorError, Found, LogLine, LogOptions, Marked, Observation,
+    Unsupported,
 };
 use crate::crash::{self, Point};
 use crate::job::{InstallationId, Intent, ObjectRef, Refusal};
@@ -240,6 +241,14 @@ impl Executor for ProcessExecutor {
             removed.map_err(unreachable)?;
             object.publish(object.gone(Timestamp::now(), true));
             Ok(())
+        }
+        .boxed()
+    }
+
+    fn survey(&self) -> BoxFuture<'_, Result<Vec<Marked>, ExecutorError>> {
+        async move {
+            let inner = Arc::clone(&self.inner);
+            blocking(move || inner.survey()).await.map_err(unreachable)
         }
         .boxed()
     }

@@ -8,11 +8,11 @@ use jiff::Timestamp;
 use tokio::sync::{Semaphore, broadcast};
 
 use super::disk::{self, ObjectRecord, Root};
-use super::object::{Hub, Object};
+use super::object::{Hub, Object, reference};
 use super::recovery::{self, Standing};
 use super::{CHANGES_KEPT, Context, ProcessConfig, controller, environment, node_name, refused};
 use crate::crash::{self, Point};
-use crate::executor::{CreateOutcome, Observation};
+use crate::executor::{CreateOutcome, Marked, Observation};
 use crate::job::ObjectRef;
 
 /// Objects by name.
@@ -135,6 +135,17 @@ impl Registry {
         self.root.dispose(&removed)
     }
 
+    /// What every object on disk says of its job, lost ones and those of other installations among them.
+    pub(super) fn survey(&self) -> io::Result<Vec<Marked>> {
+        let names = self.root.names()?;
+        let records = names.iter().filter_map(|name| match disk::read_record(&self.root.object(name)) {
+            Ok(record) => Some(marked(&record)),
+            // It was told when the folder was opened.
+            Err(_) => None,
+        });
+        Ok(records.collect())
+    }
+
     pub(super) fn list(&self) -> Observation {
         let began = Timestamp::now();
         let objects: Vec<Arc<Object>> = self.objects().values().cloned().collect();
@@ -144,5 +155,19 @@ impl Registry {
             .map(|object| (object.job.clone(), object.evidence()))
             .collect();
         Observation::Listed { began, objects }
+    }
+}
+
+fn marked(record: &ObjectRecord) -> Marked {
+    let texts = |field: &str| {
+        let texts = record.manifest.get("metadata").and_then(|metadata| metadata.get(field)?.as_object());
+        let text = |(key, value): (&String, &serde_json::Value)| Some((key.clone(), value.as_str()?.to_owned()));
+        texts.into_iter().flatten().filter_map(text).collect()
+    };
+    Marked {
+        object: reference(record),
+        created: record.created,
+        labels: texts("labels"),
+        annotations: texts("annotations"),
     }
 }

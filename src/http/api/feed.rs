@@ -215,6 +215,7 @@ fn write(bytes: &mut Vec<u8>, event: &Event, job: Option<&JobView>) {
 fn kind_name(kind: &EventKind) -> &'static str {
     match kind {
         EventKind::Recorded => "recorded",
+        EventKind::Rebuilt => "rebuilt",
         EventKind::Created { .. } => "created",
         EventKind::Warning { .. } => "warning",
         EventKind::Phase { .. } => "phase",

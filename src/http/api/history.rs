@@ -70,7 +70,7 @@ pub(super) async fn events(
     params(("id" = String, Path, description = "The job's ID")),
     responses(
         (status = OK, content((String = "application/yaml"), (serde_json::Value = "application/json"))),
-        (status = NOT_FOUND, description = "There is no such job", body = Problem, content_type = "application/problem+json"),
+        (status = NOT_FOUND, description = "There is no such job, or its record was rebuilt without a manifest", body = Problem, content_type = "application/problem+json"),
         (status = NOT_ACCEPTABLE, description = "The client takes neither", body = Problem, content_type = "application/problem+json"),
     ))]
 pub(super) async fn manifest(
@@ -80,8 +80,9 @@ pub(super) async fn manifest(
 ) -> Result<Response, ApiError> {
     let wanted = accept::choose(&headers, MANIFEST_TYPES)?;
     let intent = app.service.store().intent(&id);
-    let intent = intent.map_err(ServiceError::Store)?.ok_or(ServiceError::UnknownJob(id))?;
-    Ok(manifest_response(wanted, intent.shown_manifest()))
+    let intent = intent.map_err(ServiceError::Store)?.ok_or_else(|| app.service.unknown(id))?;
+    let manifest = intent.shown_manifest().ok_or_else(|| ServiceError::NoManifest(intent.id.clone()))?;
+    Ok(manifest_response(wanted, manifest))
 }
 
 /// Chooses between YAML and JSON.

@@ -116,6 +116,7 @@ mod tests {
             Report { at: jiff::Timestamp::UNIX_EPOCH, sequence: None, status: text(), message: None, progress: None };
         let kinds = vec![
             EventKind::Recorded,
+            EventKind::Rebuilt,
             EventKind::Created { object },
             EventKind::Warning { text: text() },
             EventKind::Phase { from: Phase::Pending, to: Phase::Running, reason: None, message: None },
@@ -132,6 +133,7 @@ mod tests {
             // A new kind does not compile here: add it above and to the script.
             match kind {
                 EventKind::Recorded
+                | EventKind::Rebuilt
                 | EventKind::Created { .. }
                 | EventKind::Warning { .. }
                 | EventKind::Phase { .. }

@@ -93,7 +93,7 @@ pub(super) async fn show(
 ) -> Result<JobHtml, ApiError> {
     let wanted = id.clone();
     let (job, history) = app.read(move |store| Ok((store.job(&wanted)?, history(store, &wanted)?))).await?;
-    let job = job.ok_or_else(|| ServiceError::UnknownJob(id.clone()))?;
+    let job = job.ok_or_else(|| app.service.unknown(id.clone()))?;
     let beside = if headers.contains_key(LIVE) { Beside::default() } else { beside(&app, &job).await };
     let page = JobPage::new(&job, &history, beside, Timestamp::now());
     let chrome = chrome("jobs", &caller);
@@ -137,5 +137,5 @@ async fn beside(app: &AppState, job: &Job) -> Beside {
         Ok(Err(error)) => Some(format!("The log cannot be shown: {error}.")),
         Err(_) => Some("The executor has not given the log in time; load the page again.".to_owned()),
     };
-    Beside { manifest: yaml::write(job.intent.shown_manifest()), log: lines, log_note }
+    Beside { manifest: job.intent.shown_manifest().map(yaml::write), log: lines, log_note }
 }

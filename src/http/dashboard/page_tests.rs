@@ -35,13 +35,10 @@ impl Sample {
             id: id.parse().unwrap(),
             name: name.map(|name| name.parse().unwrap()),
             template: "nightly-report".to_owned(),
-            parameters: json!({"day": "2026-01-31", "to": ["a@example.org"], "key": "***"})
-                .as_object()
-                .unwrap()
-                .clone(),
+            parameters: json!({"day": "2026-01-31", "to": ["a@example.org"], "key": "***"}).as_object().cloned(),
             secrets: vec!["key".to_owned()],
             default_secrets: Vec::new(),
-            fingerprint: Fingerprint("f".to_owned()),
+            fingerprint: Some(Fingerprint("f".to_owned())),
             object_name: "nightly-report-0123456789ab".to_owned(),
             namespace: "local".to_owned(),
             manifest: Value::Null,
@@ -51,6 +48,7 @@ impl Sample {
             ttl_seconds: None,
             rerun_of: None,
             created: at(0),
+            rebuilt: None,
         };
         let status = Status::default();
         Self { job: Job { intent, status }, events: Vec::new() }
@@ -129,7 +127,7 @@ impl Sample {
 
     fn page(&self) -> String {
         let beside = Beside {
-            manifest: "apiVersion: batch/v1\nkind: Job\n".to_owned(),
+            manifest: Some("apiVersion: batch/v1\nkind: Job\n".to_owned()),
             log: vec!["reading 31 pages".to_owned(), HOSTILE.to_owned()],
             log_note: None,
         };
@@ -220,6 +218,7 @@ fn launch(texts: &[(&str, &str)], wrongs: &[Wrong], preview: Preview) -> String 
         preview_to: "/templates/nightly-report/preview".to_owned(),
         can_ask: true,
         rerun_of: None,
+        unknown: false,
         examples: vec![("small".to_owned(), "/templates/nightly-report?example=small".to_owned())],
         broken: None,
         form: Some(LaunchForm {

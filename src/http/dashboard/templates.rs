@@ -56,7 +56,7 @@ impl Subject {
 
     fn of_job(app: &AppState, id: JobId) -> Result<Self, ApiError> {
         let intent = app.service.store().intent(&id).map_err(ServiceError::Store)?;
-        let intent = intent.ok_or(ServiceError::UnknownJob(id))?;
+        let intent = intent.ok_or_else(|| app.service.unknown(id))?;
         let subject = Self::of_template(app, intent.template.clone())?;
         Ok(Self { again: Some(intent), ..subject })
     }
@@ -78,9 +78,9 @@ impl Subject {
         let schema = template.schema();
         let example = example.and_then(|name| template.examples().get(name));
         match (&self.again, example) {
-            (Some(intent), _) => Texts::of_values(schema, &intent.parameters),
-            (None, Some(values)) => Texts::defaults(schema).with(Texts::of_values(schema, values)),
-            (None, None) => Texts::defaults(schema),
+            (Some(Intent { parameters: Some(known), .. }), _) => Texts::of_values(schema, known),
+            (_, Some(values)) => Texts::defaults(schema).with(Texts::of_values(schema, values)),
+            (_, None) => Texts::defaults(schema),
         }
     }
 
@@ -110,6 +110,7 @@ impl Subject {
                 preview_to,
                 can_ask: app.service.can_dry_run(),
                 rerun_of: job,
+                unknown: self.again.as_ref().is_some_and(|intent| intent.parameters.is_none()),
                 broken: entry.error().map(ToString::to_string),
                 form: entry.template().map(|_| form),
             },
@@ -120,7 +121,12 @@ impl Subject {
     fn parameters(&self, template: &Template, sent: &Sent) -> Map<String, Value> {
         let mut values = sent.values(template.schema());
         if let Some(intent) = &self.again {
-            for name in intent.parameters.keys().filter(|name| !intent.secrets.contains(name)) {
+            let names: Vec<&String> = match &intent.parameters {
+                Some(known) => known.keys().filter(|name| !intent.secrets.contains(name)).collect(),
+                // Nothing is known of them, and the form has all of them.
+                None => template.parameters().iter().map(|parameter| &parameter.name).collect(),
+            };
+            for name in names {
                 values.entry(name.clone()).or_insert(Value::Null);
             }
         }

@@ -24,8 +24,13 @@ async fn a_dry_run_shows_the_executor_the_very_object_of_a_launch_and_makes_noth
 
     let RenderRequest { template, id: key, name, parameters } = asked;
     service.launch(LaunchRequest { template, id: key, name, parameters, by: None }).await.unwrap();
-    let intent = service.store().intent(&id("k1")).unwrap().unwrap();
-    let shown = fixture.executor.shown().remove(0);
+    let mut intent = service.store().intent(&id("k1")).unwrap().unwrap();
+    let mut shown = fixture.executor.shown().remove(0);
+    for manifest in [&mut shown, &mut intent.manifest] {
+        // One was asked for later than the other.
+        let annotations = manifest.pointer_mut("/metadata/annotations").unwrap().as_object_mut().unwrap();
+        assert!(annotations.remove(crate::job::labels::CREATED).is_some());
+    }
     let secret = "/spec/template/spec/containers/0/env/1/value";
     assert_eq!(shown.pointer(secret), Some(&json!("hush hush")), "it is checked as it would be launched");
     for part in ["/metadata", "/spec/template/metadata", "/spec/ttlSecondsAfterFinished"] {

@@ -27,7 +27,7 @@ fn a_newer_format_is_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     drop(open(folder.path()));
     let path = folder.path().join("store.json");
-    let newer = fs::read_to_string(&path).unwrap().replace("\"format\":1", "\"format\":7,\"more\":true");
+    let newer = fs::read_to_string(&path).unwrap().replace("\"format\":2", "\"format\":7,\"more\":true");
     fs::write(&path, &newer).unwrap();
     let error = refused(folder.path());
     assert!(error.contains("has format 7"), "{error}");

@@ -102,7 +102,12 @@ fn a_broken_export_leaves_an_empty_folder_empty() {
     let cases = [
         (String::new(), "line 1 of the export: there is nothing"),
         ("{}\n".to_owned(), "expected a header with kind"),
-        (text.replacen("\"version\":1", "\"version\":2", 1), "has version 2"),
+        (
+            text.replacen("\"version\":2", "\"version\":3", 1),
+            "has version 3, and this jobwright knows versions up to 2",
+        ),
+        (text.replacen("\"version\":2", "\"version\":0", 1), "expected the export's `version`"),
+        (text.replacen("\"version\":2", "\"version\":\"2\"", 1), "line 1 of the export"),
         (text[..text.len() - 20].to_owned(), "line 20 of the export"),
         (lines[..10].join("\n"), "its header says that there are 19"),
         ([&lines[..], &lines[1..2]].concat().join("\n"), "is there twice"),
@@ -115,6 +120,58 @@ fn a_broken_export_leaves_an_empty_folder_empty() {
         assert_eq!(left.counts().map(|(_, count)| count).sum::<u64>(), 0);
         assert_sound(&left);
     }
+}
+
+#[test]
+fn an_import_that_was_cut_off_can_be_repeated() {
+    let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let store = open(here.path());
+    fill(&store);
+    let bytes = export(&store, true);
+    // Into an empty folder: all or nothing, wherever it is cut.
+    for cut in (0..bytes.len()).step_by(bytes.len() / 40) {
+        assert!(read_in(there.path(), &bytes[..cut]).is_err(), "{cut}");
+    }
+    assert_eq!(read_in(there.path(), &bytes).unwrap().added, 19);
+    assert_eq!(export(&open(there.path()), true), bytes);
+    // Into one that has jobs: what came stays, and the rest comes with the repetition.
+    let beside = tempfile::tempdir().unwrap();
+    let other = open(beside.path());
+    other.submit(recorded(&job("mine", 999))).wait().unwrap();
+    drop(other);
+    let cut = bytes.len() / 2;
+    assert!(read_in(beside.path(), &bytes[..cut]).is_err());
+    let imported = read_in(beside.path(), &bytes).unwrap();
+    assert_eq!((imported.added + imported.same, imported.conflicts.len()), (19, 0));
+    assert!(imported.same > 0, "the cut came after the first jobs");
+    let other = open(beside.path());
+    assert_sound(&other);
+    for id in ["j0", "j19", "mine"] {
+        assert!(other.job(&super::id(id)).unwrap().is_some(), "{id}");
+    }
+}
+
+#[test]
+fn a_new_store_and_an_imported_one_are_to_be_rebuilt_until_that_is_done() {
+    let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let done = |store: &Store| {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(store.set_rebuild_due(false)).unwrap();
+    };
+    let store = open(here.path());
+    assert!(store.is_rebuild_due().unwrap());
+    done(&store);
+    fill(&store);
+    let bytes = export(&store, true);
+    drop(store);
+    compact(here.path(), &mut |_| {}).unwrap();
+    assert!(!open(here.path()).is_rebuild_due().unwrap());
+    read_in(there.path(), &bytes).unwrap();
+    let copy = open(there.path());
+    assert!(copy.is_rebuild_due().unwrap());
+    done(&copy);
+    drop(copy);
+    assert!(!open(there.path()).is_rebuild_due().unwrap());
 }
 
 #[test]

@@ -137,7 +137,7 @@
   // ---- Following the stream of changes ----
 
   // The kinds of change that the stream names.
-  const KINDS = ["recorded", "created", "warning", "phase", "containerStarted", "containerEnded", "report", "cancelRequested", "disputed", "logKept", "objectDeleted", "deleted"];
+  const KINDS = ["recorded", "rebuilt", "created", "warning", "phase", "containerStarted", "containerEnded", "report", "cancelRequested", "disputed", "logKept", "objectDeleted", "deleted"];
 
   const job = body.dataset.job;
   const link = $("link");

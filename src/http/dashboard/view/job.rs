@@ -38,7 +38,10 @@ pub(crate) struct JobPage {
     pub(crate) exit_code: Option<i32>,
     pub(crate) object: Option<ObjectView>,
     pub(crate) pods: Vec<Pod>,
-    pub(crate) parameters: Vec<Parameter>,
+    /// None where they are not known.
+    pub(crate) parameters: Option<Vec<Parameter>>,
+    /// When the record was rebuilt, if it had been lost.
+    pub(crate) rebuilt: Option<When>,
     pub(crate) digest: String,
     pub(crate) commit: Option<String>,
     pub(crate) rerun_of: Option<(String, String)>,
@@ -47,8 +50,8 @@ pub(crate) struct JobPage {
     pub(crate) reports: Vec<Entry>,
     /// How many older entries of the history are not shown.
     pub(crate) left_out: usize,
-    /// The manifest as YAML, secrets masked.
-    pub(crate) manifest: String,
+    /// The manifest as YAML, secrets masked, if it is known.
+    pub(crate) manifest: Option<String>,
     pub(crate) log: Vec<String>,
     pub(crate) log_note: Option<String>,
 }
@@ -122,8 +125,8 @@ pub(crate) struct Parameter {
 /// What the page shows beside the record itself.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Beside {
-    /// The manifest as YAML, secrets masked.
-    pub(crate) manifest: String,
+    /// The manifest as YAML, secrets masked, if it is known.
+    pub(crate) manifest: Option<String>,
     /// The last lines of the log.
     pub(crate) log: Vec<String>,
     /// Why there is no log.
@@ -172,6 +175,7 @@ impl JobPage {
             }),
             pods: pods(job, now),
             parameters: parameters(job),
+            rebuilt: view.rebuilt.map(when),
             digest: intent.digest.clone(),
             commit: intent.commit.clone(),
             rerun_of: intent.rerun_of.as_ref().map(|id| (id.to_string(), url::job(id))),
@@ -288,19 +292,17 @@ fn container(name: &str, status: &ContainerStatus, over: bool, now: Timestamp) -
     }
 }
 
-fn parameters(job: &Job) -> Vec<Parameter> {
+fn parameters(job: &Job) -> Option<Vec<Parameter>> {
     let intent = &job.intent;
-    intent
-        .parameters
-        .iter()
-        .map(|(name, value)| Parameter {
-            name: name.clone(),
-            value: match value {
-                Value::String(text) => text.clone(),
-                Value::Array(_) | Value::Object(_) => serde_json::to_string_pretty(value).unwrap_or_default(),
-                other => other.to_string(),
-            },
-            secret: intent.secrets.iter().any(|secret| secret == name),
-        })
-        .collect()
+    let known = intent.parameters.as_ref()?.iter();
+    let shown = known.map(|(name, value)| Parameter {
+        name: name.clone(),
+        value: match value {
+            Value::String(text) => text.clone(),
+            Value::Array(_) | Value::Object(_) => serde_json::to_string_pretty(value).unwrap_or_default(),
+            other => other.to_string(),
+        },
+        secret: intent.secrets.iter().any(|secret| secret == name),
+    });
+    Some(shown.collect())
 }

@@ -20,6 +20,8 @@ pub(crate) struct LaunchPage {
     pub(crate) can_ask: bool,
     /// The job that is to be run again: ID and page.
     pub(crate) rerun_of: Option<(String, String)>,
+    /// Whether the parameters of that job are not known.
+    pub(crate) unknown: bool,
     /// The template's examples: name, and the address of a form that holds it.
     pub(crate) examples: Vec<(String, String)>,
     /// What is wrong with the template's file.

@@ -51,6 +51,7 @@ fn tell(kind: &EventKind) -> (String, Option<String>) {
     let plain = |words: &str| (words.to_owned(), None);
     match kind {
         EventKind::Recorded => plain("Request accepted and recorded"),
+        EventKind::Rebuilt => plain("Record lost, and rebuilt from the object"),
         EventKind::Created { object } => {
             ("Object created".to_owned(), Some(format!("{}/{}", object.namespace, object.name)))
         }
