@@ -175,7 +175,7 @@ fn ten_thousand_jobs_are_recorded_again_in_seconds() {
     eprintln!("10,001 jobs were recorded again within {:?} of the start", began.elapsed());
     // No promise of a time: only that it is no matter of one round trip a job.
     let asked = server.arrived("GET /jobs?").len();
-    assert!(asked < 100 && began.elapsed() < Duration::from_secs(30), "{asked} lists");
+    assert!(asked < 100, "{asked} lists");
 }
 
 #[tokio::test]
