@@ -18,6 +18,26 @@ pub(super) type Op = (Vec<u8>, Option<Vec<u8>>);
 /// batch's size in memory.
 pub(super) const BATCH: usize = 100;
 
+/// How large the parts of sled's log are, in bytes; a page of more than a quarter of that becomes a file of its own,
+/// which no row is large enough for.
+///
+/// A part begins with a note of how far sled takes its log for safe, and after a power cut it takes that at its word.
+/// What it takes for safe is only safe after a sync of ours. So no more than one part may begin between two syncs: the
+/// parts are large, and [`WINDOW`] says when to sync.
+const SEGMENT: usize = 4 << 20;
+
+/// The parts' size in records from before it was chosen. They keep it until they are compacted.
+const FORMER_SEGMENT: usize = 512 << 10;
+
+/// How much may be written between two syncs at most, as [`weight`] counts it: a part less what one change may add.
+pub(super) const WINDOW: usize = SEGMENT / 2;
+
+/// What an operation comes to in the log, in bytes, roughly: sled writes a page anew after ten operations on it.
+pub(super) fn weight(ops: &[Op]) -> usize {
+    let rows = ops.iter().map(|(key, value)| key.len() + value.as_ref().map_or(0, Vec::len));
+    rows.sum::<usize>() * 3 + ops.len() * 2048
+}
+
 /// The records, in one tree.
 #[derive(Debug)]
 pub(super) struct Backend {
@@ -149,11 +169,14 @@ fn open_sled(path: &Path, cache: u64) -> Result<sled::Db, StoreError> {
             }
         }));
     });
-    let config = sled::Config::new().path(path).cache_capacity(cache);
+    remove_unfinished_snapshots(path)?;
+    // Its own thread would write, and take it for safe, between two syncs of ours.
+    let config = sled::Config::new().path(path).cache_capacity(cache).flush_every_ms(None).segment_size(SEGMENT);
     let opening = thread::Builder::new().name(QUIET.to_owned()).spawn(move || {
         contained(|| {
             // A handle that was dropped just now gives its lock up a moment later.
             let mut patience = 100;
+            let mut config = config;
             loop {
                 match config.open() {
                     Err(sled::Error::Io(error)) if patience > 0 && error.to_string().contains("acquire lock") => {
@@ -161,12 +184,35 @@ fn open_sled(path: &Path, cache: u64) -> Result<sled::Db, StoreError> {
                         #[expect(clippy::disallowed_methods, reason = "a file lock tells nobody when it is free")]
                         thread::sleep(Duration::from_millis(20));
                     }
+                    Err(sled::Error::Unsupported(text))
+                        if config.segment_size == SEGMENT && text.contains("io buffer size") =>
+                    {
+                        config = config.segment_size(FORMER_SEGMENT);
+                    }
                     other => return Ok(other?),
                 }
             }
         })
     })?;
     opening.join().unwrap_or_else(|_| Err(StoreError::corrupt("its files cannot be opened")))
+}
+
+/// Removes what is left of a snapshot that a crash has interrupted: sled takes the half of one for the newest, and gives
+/// up. It does without a snapshot, which only saves it reading its log.
+fn remove_unfinished_snapshots(path: &Path) -> Result<(), StoreError> {
+    let entries = match fs::read_dir(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        other => other?,
+    };
+    for entry in entries {
+        let entry = entry?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with("snap.") && name.ends_with(".generating") {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 fn contained<T>(work: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {

@@ -1,5 +1,5 @@
 //! How values are written. A value is a frame (version, flags, number of chunks, CRC-32 of the payload) and a payload of
-//! JSON, deflated where it is long. Long payloads span several rows: sled keeps up to 17 rows in one page, and puts pages beyond 128 KiB
+//! JSON, deflated where it is long. Long payloads span several rows: sled keeps up to 17 rows in one page, and puts pages beyond 1 MiB
 //! into files of their own, which the chunk size keeps from happening.
 
 use std::io::{Read, Write};

@@ -29,7 +29,7 @@ use crate::job::InstallationId;
 /// written by format 1 reads as it is, so that only the number is raised.
 pub(super) const FORMAT: u32 = 2;
 
-/// Space that is left free, in bytes: sled writes segments of 512 KiB, and cannot go on after a write that failed.
+/// Space that is left free, in bytes: sled writes segments of up to 4 MiB, and cannot go on after a write that failed.
 pub(super) const RESERVE: u64 = 8 << 20;
 
 const MANIFEST: &str = "store.json";
@@ -59,9 +59,7 @@ impl Folder {
         match fs::metadata(path) {
             Ok(found) if !found.is_dir() => return Err(OpenError::NotADirectory(path.to_owned())),
             Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound && create => {
-                DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(fault)?
-            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound && create => create_durably(path).map_err(fault)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return Err(OpenError::Missing(path.to_owned()));
             }
@@ -75,6 +73,9 @@ impl Folder {
             if !create {
                 return Err(OpenError::Missing(path.to_owned()));
             }
+            // Whoever made the folder may have been killed before its name was durable. It may be none of ours, such as
+            // the place of a mount, which no sync above it has to do with.
+            let _best_effort = sync_folder(above(path));
         }
         let lock = OpenOptions::new()
             .create(true)
@@ -229,11 +230,13 @@ impl Folder {
         sync_folder(&self.path).map_err(fault)?;
         crash::reached(Point::FolderFilled);
         let manifest = Manifest { format: FORMAT, installation, records: number };
-        // The new records count their batches anew.
+        // The new records count their batches anew. The old count must be gone for good before they are in place: it
+        // would say that some of them are missing.
         match fs::remove_file(self.path.join(COMMITTED)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(fault(error)),
             _ => {}
         }
+        sync_folder(&self.path).map_err(fault)?;
         crash::reached(Point::FolderUncounted);
         self.write_manifest(manifest)?;
         self.tidy()
@@ -259,6 +262,20 @@ fn lock_patiently(lock: &File) -> Result<(), TryLockError> {
         std::thread::sleep(pause);
     }
     lock.try_lock()
+}
+
+/// Makes a folder, and those above it that are missing, so that a power cut does not take their names: a sync of what
+/// is in a folder is none of the folder's own name.
+fn create_durably(path: &Path) -> io::Result<()> {
+    let missing = path.ancestors().take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists());
+    let missing: Vec<&Path> = missing.collect();
+    DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+    missing.into_iter().try_for_each(|made| sync_folder(above(made)))
+}
+
+/// The folder that a folder's name is in.
+fn above(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// The numbers of the folders that hold complete records.

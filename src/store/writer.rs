@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::backend::{BATCH, Op};
+use super::backend::{BATCH, Op, WINDOW, weight};
 use super::change::{Action, Change, Committed};
 use super::codec::Blob;
 use super::rows::{Counters, Head};
@@ -43,12 +43,14 @@ pub(super) struct Writer {
     heads: HashMap<JobId, Head>,
     counters: Counters,
     ops: Vec<Op>,
+    /// The weight of what was applied since the last sync.
+    unsynced: usize,
 }
 
 impl Writer {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
         let counters = shared.counters();
-        Self { shared, heads: HashMap::new(), counters, ops: Vec::new() }
+        Self { shared, heads: HashMap::new(), counters, ops: Vec::new(), unsynced: 0 }
     }
 
     /// Works until nobody can send any more and all that was sent is answered.
@@ -121,7 +123,7 @@ impl Writer {
         if !answers.is_empty() {
             crash::reached(Point::WriterPlanned);
         }
-        let outcome = outcome.and_then(|()| self.apply()).and_then(|()| self.shared.backend.sync());
+        let outcome = outcome.and_then(|()| self.apply()).and_then(|()| self.sync());
         match outcome {
             Ok(()) => self.shared.set_counters(self.counters.clone()),
             Err(error) => {
@@ -147,7 +149,7 @@ impl Writer {
     }
 
     /// Plans one change and applies it, together with others where there is room in the batch.
-    fn write(&mut self, change: Change) -> Result<Committed, StoreError> {
+    pub(super) fn write(&mut self, change: Change) -> Result<Committed, StoreError> {
         let old = match self.heads.get(&change.id) {
             Some(head) => Some(head.clone()),
             None => self.shared.backend.read(|tree| read::head(tree, &change.id))?,
@@ -187,7 +189,19 @@ impl Writer {
         let counters = Blob::of(&self.counters).into_row();
         let mut ops = mem::take(&mut self.ops);
         ops.push((keys::COUNTERS.to_vec(), Some(counters)));
+        let weight = weight(&ops);
+        if self.unsynced > 0 && self.unsynced + weight > WINDOW {
+            self.sync()?;
+        }
+        self.unsynced += weight;
         self.shared.backend.apply(ops)
+    }
+
+    /// Makes all that was applied durable.
+    fn sync(&mut self) -> Result<(), StoreError> {
+        self.shared.backend.sync()?;
+        self.unsynced = 0;
+        Ok(())
     }
 
     /// Removes what is left of deleted jobs that a crash interrupted.
@@ -198,7 +212,7 @@ impl Writer {
         }
         if !left.is_empty() {
             crash::reached(Point::SweptAtStart);
-            self.shared.backend.sync()?;
+            self.sync()?;
             self.shared.set_counters(self.counters.clone());
         }
         Ok(())
@@ -270,6 +284,7 @@ impl Writer {
         tracing::error!(%error, "the store cannot write");
         self.heads.clear();
         self.ops.clear();
+        self.unsynced = 0;
         self.shared.set_fault(Some(error.clone()));
     }
 }

@@ -200,8 +200,9 @@ fn by_plan(points: &[Point]) -> Vec<Cycle> {
     let enough = if Way::of(points[0]).forgets { 50 } else { 12 };
     let mut cycles = vec![serve(Death::AfterAnswers(enough, Duration::ZERO))];
     for point in points {
-        let before = Way::of(*point).after;
-        cycles.extend(before.map(|(point, hold)| to(At { hold: Duration::from_millis(hold), ..At::first(point) })));
+        let way = Way::of(*point);
+        let before = way.after.map(|(point, time)| to(At { time, ..At::first(point) }));
+        cycles.extend(before.map(|cycle| Cycle { tour: Some(way.reports), ..cycle }));
         cycles.push(to(At::first(*point)));
     }
     cycles

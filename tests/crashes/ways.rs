@@ -30,8 +30,8 @@ pub enum Place {
 pub struct Way {
     pub errand: Errand,
     pub place: Place,
-    /// A kill at this point must come before, held for so many milliseconds.
-    pub after: Option<(Point, u64)>,
+    /// A kill at this point must come before, when it is reached for the Nth time.
+    pub after: Option<(Point, u32)>,
     /// How many reports a job must have when it is deleted.
     pub reports: u64,
     /// Whether the service must forget old jobs.
@@ -59,11 +59,11 @@ impl Way {
     }
 
     const fn after(self, point: Point) -> Self {
-        self.after_held(point, 0)
+        self.after_nth(point, 1)
     }
 
-    const fn after_held(self, point: Point, millis: u64) -> Self {
-        Self { after: Some((point, millis)), ..self }
+    const fn after_nth(self, point: Point, time: u32) -> Self {
+        Self { after: Some((point, time)), ..self }
     }
 
     /// The way to a point.
@@ -90,8 +90,8 @@ impl Way {
             | P::SweepBegun
             | P::SweepDone => Self::SERVE,
             P::SweepHalfDone => Self { reports: 60, ..Self::SERVE },
-            // Until sled writes by itself, which it does twice a second.
-            P::SweptAtStart => Self::SERVE.after_held(P::SweepBegun, 700),
+            // So much of a sweep that the writer syncs before it is over.
+            P::SweptAtStart => Self { reports: 1000, ..Self::SERVE.after_nth(P::SweepHalfDone, 12) },
             P::RetentionSubmitted | P::RetentionDone => Self { forgets: true, ..Self::SERVE },
             P::LaunchChecked
             | P::LaunchSubmitted

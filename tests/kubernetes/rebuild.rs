@@ -1,7 +1,7 @@
 //! Records that are lost, and the Jobs from which they are rebuilt.
 
 use std::fs;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use jobwright::executor::{Executor, ExecutorError};
 use jobwright::job::labels::{FINGERPRINT, INSTALLATION, JOB_ID};

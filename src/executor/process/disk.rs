@@ -94,7 +94,10 @@ impl Root {
         }
         fs::create_dir(&staging)?;
         sync_folder(path)?;
-        Ok(Self { path: fs::canonicalize(path)?, _lock: lock })
+        let path = fs::canonicalize(path)?;
+        // Its own name too: with it would go all that says which jobs have run.
+        path.parent().map_or(Ok(()), sync_folder)?;
+        Ok(Self { path, _lock: lock })
     }
 
     pub(super) fn object(&self, name: &str) -> PathBuf {

@@ -1,9 +1,11 @@
 //! What may have happened to a folder.
 
 use std::fs;
+use std::sync::Arc;
 
 use super::*;
 use crate::store::OpenError;
+use crate::store::writer::Writer;
 
 fn refused(path: &Path) -> String {
     Store::open(path, Options::default()).map(|_| "it opened").unwrap_err().to_string()
@@ -80,4 +82,38 @@ fn a_crash_while_new_records_take_over_is_put_right() {
     assert!(records.is_dir());
     assert!(!folder.path().join("records-2.new").exists());
     assert!(!folder.path().join("records-0").exists());
+}
+
+#[test]
+fn half_a_snapshot_does_not_keep_the_store_from_opening() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    store.submit(recorded(&job("kept", 1))).wait().unwrap();
+    drop(store);
+    // What a crash leaves of the file that sled writes whenever it opens its log.
+    let half = folder.path().join("records-1/snap.00000000FFFFFFFF.generating");
+    fs::write(&half, b"half").unwrap();
+    let store = open(folder.path());
+    assert!(store.job(&id("kept")).unwrap().is_some());
+    assert!(!half.exists());
+}
+
+#[test]
+fn a_crash_between_two_batches_leaves_the_counts_right() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    // The store's own writer has nothing to do.
+    let mut writer = Writer::new(Arc::clone(&store.0.shared));
+    for number in 0..40 {
+        // With a report each, so that batches are not filled to the last place.
+        let mut job = job(&format!("j{number}"), number);
+        let report = Report::new(at(number), Some(1), "begun".to_owned(), None, None).unwrap();
+        let mut events = job.status.learn(Fact::Report(report)).events;
+        events.push(NewEvent { at: at(number), source: Source::User, kind: EventKind::Recorded });
+        writer.write(Change::insert(&job, events)).unwrap();
+        // Whatever has gone out by now is all that a crash would leave.
+        let checked = store.check(&mut |_| {}).unwrap();
+        assert_eq!(checked.faults, Vec::<String>::new(), "after {number}");
+    }
+    assert!(store.check(&mut |_| {}).unwrap().jobs > 20);
 }

@@ -1,0 +1,18 @@
+//! Records on disks that fail: the power is cut, or there is no space left.
+//!
+//! The disks are of our own making ([`disk`]), mounted through `/dev/fuse`: that needs root, so these tests are ignored
+//! unless they are asked for: `cargo test --test disk -- --ignored`. Needs `umount`, and `unshare` for the tests with a
+//! service.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod canary;
+mod cut;
+mod cuts;
+mod dice;
+mod disk;
+mod history;
+mod image;
+#[path = "../support/tally.rs"]
+mod tally;
+mod writer;
