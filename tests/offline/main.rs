@@ -9,6 +9,7 @@ mod docs;
 mod house;
 mod kubernetes_page;
 mod program;
+mod reliability_page;
 mod render;
 mod shipped_templates;
 mod stub;
