@@ -6,6 +6,7 @@
 //! unknown is sent again until it is known: nothing else could tell whether the first one is still on its way.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -181,6 +182,7 @@ impl Service {
     pub(super) async fn see_created(self, id: JobId, attempt: Attempt, tell: Option<oneshot::Sender<()>>) {
         let mut backoff = FIRST_BACKOFF;
         let mut attempt = attempt;
+        let lists = self.0.lists.load(Ordering::SeqCst);
         loop {
             let Ok(Some(job)) = self.0.ledger.job(&id) else {
                 return;
@@ -241,7 +243,8 @@ impl Service {
             // Whoever asked may have gone away.
             let _ = tell.send(());
         }
-        if attempt == Attempt::Again {
+        // A list that came meanwhile may not have shown the object any more: the watch that goes on from there never will.
+        if attempt == Attempt::Again || lists != self.0.lists.load(Ordering::SeqCst) {
             self.look_again(&id).await;
         }
         if matches!(self.0.ledger.job(&id), Ok(Some(job)) if job.status.cancellation.is_some()) {

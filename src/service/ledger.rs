@@ -35,8 +35,6 @@ struct Entry {
     job: Arc<Job>,
     /// Whether the manifest was let go, which is needed only until the object is known. It is on record.
     slim: bool,
-    /// When its object became known here; none for what was known before this process started.
-    object_known: Option<Timestamp>,
     /// Changes that are on their way to the disk.
     on_the_way: usize,
     /// Events of changes that could not be written.
@@ -258,9 +256,6 @@ impl Ledger {
         if let Some(log) = log {
             change = change.with_log(log);
         }
-        if first_seen {
-            entry.object_known = Some(Timestamp::now());
-        }
         entry.job = Arc::new(job);
         entry.on_the_way += 1;
         let job = entry.job.clone();
@@ -353,15 +348,14 @@ impl Ledger {
         self.on_the_way(id, events, ack)
     }
 
-    /// The jobs whose object was known before a moment, and that have not ended.
-    pub(super) fn running_since_before(&self, moment: Timestamp) -> Vec<(JobId, ObjectRef)> {
+    /// The jobs that have an object, and have not ended.
+    pub(super) fn running(&self) -> Vec<(JobId, ObjectRef)> {
         let mut running = Vec::new();
         for shard in &self.shards {
             let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
             for (id, entry) in shard.iter() {
                 let status = &entry.job.status;
-                let known = entry.object_known.is_none_or(|at| at < moment);
-                if let (Some(object), None, true) = (&status.object, status.ended, known) {
+                if let (Some(object), None) = (&status.object, status.ended) {
                     running.push((id.clone(), object.clone()));
                 }
             }
@@ -373,7 +367,7 @@ impl Ledger {
 impl Entry {
     fn on_record(job: Job) -> Self {
         let (_, recorded) = watch::channel(Recorded::Durable);
-        Self { job: Arc::new(job), slim: false, object_known: None, on_the_way: 0, unwritten: None, recorded }
+        Self { job: Arc::new(job), slim: false, on_the_way: 0, unwritten: None, recorded }
     }
 
     /// Lets the manifest go once nothing needs it, and nothing that holds it is on its way to the disk: it is most of

@@ -28,7 +28,7 @@ mod tests;
 mod upkeep;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -91,6 +91,8 @@ struct Inner {
     looking: Semaphore,
     log_keeper: log_keeper::LogKeeper,
     executor_seen: AtomicBool,
+    /// How many lists the executor has shown.
+    lists: AtomicU64,
     /// Whether every job of this installation is on record.
     complete: watch::Sender<bool>,
     stop: CancellationToken,
@@ -135,6 +137,7 @@ impl Service {
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
             executor_seen: AtomicBool::new(false),
+            lists: AtomicU64::new(0),
             complete,
             config,
             catalog,

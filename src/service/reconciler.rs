@@ -4,7 +4,6 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use jiff::Timestamp;
 
 use super::Service;
 use crate::crash::{self, Point};
@@ -22,9 +21,9 @@ impl Service {
                     self.note(&id, Fact::Evidence(evidence));
                     crash::reached(Point::EvidenceNoted);
                 }
-                Observation::Listed { began, objects } => {
+                Observation::Listed { objects, .. } => {
                     crash::reached(Point::EvidenceListed);
-                    self.compare(began, objects);
+                    self.compare(objects);
                     crash::reached(Point::EvidenceCompared);
                 }
                 Observation::Unreachable(why) => {
@@ -35,16 +34,21 @@ impl Service {
         tracing::error!("the executor shows nothing more; phases stay as they are until a restart");
     }
 
-    /// Takes in a complete list. What came to pass unseen shows here: a job whose object was known before the list was
-    /// begun, and is not in it, may have lost it. A list can be wrongly empty or old, and an end is for good, so that the
-    /// object is asked for by its name first.
-    fn compare(&self, began: Timestamp, objects: Vec<(crate::job::JobId, Evidence)>) {
+    /// Takes in a complete list. What came to pass unseen shows here: a job whose object is not in it may have lost it.
+    /// Or the list is older than the object; or it is old, or wrongly empty. An end is for good, so that the object is
+    /// asked for by its name first.
+    ///
+    /// This goes for objects of which this process has only just learned, too: one that was deleted before the list was
+    /// read is in no list, and no watch that goes on from there ever shows it.
+    pub(super) fn compare(&self, objects: Vec<(crate::job::JobId, Evidence)>) {
+        // Whoever learns of an object after this looks at it by itself.
+        self.0.lists.fetch_add(1, Ordering::SeqCst);
         let listed: std::collections::HashSet<String> =
             objects.iter().map(|(_, evidence)| evidence.object().uid.clone()).collect();
         for (id, evidence) in objects {
             self.note(&id, Fact::Evidence(evidence));
         }
-        for (id, object) in self.0.ledger.running_since_before(began) {
+        for (id, object) in self.0.ledger.running() {
             if !listed.contains(&object.uid) {
                 let service = self.clone();
                 self.spawn(async move { service.look_again(&id).await });

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::Service;
+use super::{Service, ServiceError};
 use crate::crash::{self, Point};
 use crate::job::{Fact, JobId};
+use crate::store::StoreError;
 
 /// The pauses between attempts when the executor does not answer.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -68,7 +69,7 @@ impl Service {
     async fn retain(&self) {
         let mut removed = 0;
         loop {
-            match self.store().retain(Timestamp::now()).await {
+            match self.retain_some().await {
                 Ok(0) => break,
                 Ok(some) => removed += some,
                 Err(error) => {
@@ -80,5 +81,40 @@ impl Service {
         if removed > 0 {
             tracing::info!(removed, "removed the records of old jobs");
         }
+    }
+
+    async fn retain_some(&self) -> Result<usize, StoreError> {
+        let now = Timestamp::now();
+        let mut without_object = Vec::new();
+        for id in self.store().expired(now)? {
+            match self.let_object_go(&id).await {
+                Ok(true) => without_object.push(id),
+                // It is not all on record yet, and may be when its turn comes again.
+                Ok(false) => {}
+                Err(error) => {
+                    tracing::warn!(job = %id, %error, "could not delete the object of an old job; its record stays for now");
+                    break;
+                }
+            }
+        }
+        self.store().forget(without_object, now).await
+    }
+
+    /// Deletes the object of an ended job whose record is to go: a later job of that ID would take it for its own, and
+    /// nobody else would ever delete it. Says whether the job is without one.
+    async fn let_object_go(&self, id: &JobId) -> Result<bool, ServiceError> {
+        let Some(job) = self.0.ledger.job(id)? else {
+            return Ok(false);
+        };
+        let Some(object) = job.status.object.as_ref().filter(|_| !job.status.object_deleted) else {
+            return Ok(true);
+        };
+        if !job.status.log_kept {
+            return Ok(false);
+        }
+        self.0.ledger.settle_one(id).await?;
+        self.0.executor.delete(object).await?;
+        self.note(id, Fact::ObjectDeleted { at: Timestamp::now() });
+        Ok(true)
     }
 }

@@ -367,12 +367,21 @@ impl Store {
         }
     }
 
-    /// Forgets ended jobs as [`Options::retention`] says, a hundred at most; returns how many. To be called now and
-    /// then, and again at once while it returns something.
-    pub async fn retain(&self, now: Timestamp) -> Result<usize, StoreError> {
-        let expired = self.expired(now)?;
-        let acks: Vec<Ack> =
-            expired.into_iter().map(|id| self.submit(Change::delete(id, now, Source::Service))).collect();
+    /// The ended jobs that are to be forgotten as [`Options::retention`] says, oldest first, a hundred at most.
+    pub fn expired(&self, now: Timestamp) -> Result<Vec<JobId>, StoreError> {
+        let retention = &self.0.retention;
+        let counters = self.0.shared.counters();
+        let oldest = retention.max_age.and_then(|age| now.checked_sub(age).ok()).map(keys::Age::of);
+        let surplus = retention.max_jobs.map_or(0, |most| counters.jobs().saturating_sub(most));
+        if oldest.is_none() && surplus == 0 {
+            return Ok(Vec::new());
+        }
+        self.read(|tree| query::expired(tree, oldest, surplus))
+    }
+
+    /// Forgets jobs, and returns how many there were.
+    pub async fn forget(&self, ids: impl IntoIterator<Item = JobId>, now: Timestamp) -> Result<usize, StoreError> {
+        let acks: Vec<Ack> = ids.into_iter().map(|id| self.submit(Change::delete(id, now, Source::Service))).collect();
         if !acks.is_empty() {
             crash::reached(Point::RetentionSubmitted);
         }
@@ -417,17 +426,6 @@ impl Store {
             Ok(())
         })?;
         outcome
-    }
-
-    fn expired(&self, now: Timestamp) -> Result<Vec<JobId>, StoreError> {
-        let retention = &self.0.retention;
-        let counters = self.0.shared.counters();
-        let oldest = retention.max_age.and_then(|age| now.checked_sub(age).ok()).map(keys::Age::of);
-        let surplus = retention.max_jobs.map_or(0, |most| counters.jobs().saturating_sub(most));
-        if oldest.is_none() && surplus == 0 {
-            return Ok(Vec::new());
-        }
-        self.read(|tree| query::expired(tree, oldest, surplus))
     }
 
     fn read<T>(&self, reader: impl FnOnce(&sled::Tree) -> Result<T, StoreError>) -> Result<T, StoreError> {

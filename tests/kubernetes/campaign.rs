@@ -14,7 +14,7 @@ use futures_util::{FutureExt, StreamExt, stream};
 use jobwright::executor::SharedExecutor;
 use jobwright::executor::kubernetes::KubernetesExecutor;
 use jobwright::job::{JobId, Phase, object_name};
-use jobwright::service::{Config, LaunchRequest, Service};
+use jobwright::service::{Config, LaunchRequest, Service, ServiceError};
 use jobwright::store::{Options, Store};
 use jobwright::template::{LiveCatalog, TemplateSource};
 use serde_json::{Map, Value, json};
@@ -281,8 +281,12 @@ impl Round {
             tokio::spawn(async move {
                 tokio::time::sleep(Duration::from_millis(wait as u64)).await;
                 let request =
-                    LaunchRequest { template: "hello".into(), id: Some(id.clone()), ..LaunchRequest::default() };
-                service.launch(request).await.unwrap();
+                    || LaunchRequest { template: "hello".into(), id: Some(id.clone()), ..LaunchRequest::default() };
+                // A new store looks at all objects first, and says so until the server has shown them.
+                while let Err(error) = service.launch(request()).await {
+                    assert!(matches!(error, ServiceError::Rebuilding), "{error}");
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
                 if cancels {
                     tokio::time::sleep(cancelled_after).await;
                     service.cancel(&id, None).await.unwrap();

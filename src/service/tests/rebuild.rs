@@ -18,7 +18,7 @@ impl Fixture {
 
     async fn start_as(&self, identity: Identity) -> Service {
         let options = Options { identity, ..Options::default() };
-        let store = Store::open(&self.folder.path().join("data"), options).unwrap();
+        let store = self.open(options).await;
         let config = Config { create_wait: Duration::from_millis(300), ..Config::new("http://127.0.0.1:8080/") };
         let executor: SharedExecutor = Arc::new(self.executor.clone());
         Service::start(config, store, catalog(self.folder.path()), executor).await.unwrap()

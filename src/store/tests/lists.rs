@@ -83,7 +83,7 @@ async fn retention_forgets_ended_jobs_only() {
     let retain = async |retention: Retention| {
         let options = Options { retention, ..Options::default() };
         let store = Store::open(folder.path(), options).unwrap();
-        let removed = store.retain(at(10)).await.unwrap();
+        let removed = store.forget(store.expired(at(10)).unwrap(), at(10)).await.unwrap();
         assert_sound(&store);
         removed
     };
