@@ -11,6 +11,7 @@
 //! | [`store`] | durable records |
 //! | [`job`] | what a job is: id, record, phase, evidence, report, verdict. Pure |
 //! | [`template`] | a file → a checked manifest. Pure but for reading the folder |
+//! | `lock` | one process at a time in a folder |
 //! | [`crash`] | points at which tests kill the program; empty in every other build |
 
 pub mod cli;
@@ -18,6 +19,7 @@ pub mod crash;
 pub mod executor;
 pub mod http;
 pub mod job;
+mod lock;
 pub mod service;
 pub mod store;
 pub mod template;

@@ -345,7 +345,7 @@ impl Executor for FakeExecutor {
             .values()
             .map(|(id, snapshot)| (id.clone(), Evidence::Seen(Box::new(snapshot.clone()))))
             .collect();
-        let list = Observation::Listed { began: Timestamp::now(), objects };
+        let list = Observation::Listed(objects);
         let changes = stream::unfold(changes, async |mut changes| {
             let (id, evidence) = changes.recv().await.ok()?;
             Some((Observation::Changed(id, evidence), changes))

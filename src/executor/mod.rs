@@ -185,13 +185,8 @@ impl Marked {
 /// One message of [`Executor::watch`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Observation {
-    /// Everything that exists. A job whose object was on record before `began` and is not among these has lost it.
-    Listed {
-        /// When the list was begun.
-        began: Timestamp,
-        /// All objects of this installation.
-        objects: Vec<(JobId, Evidence)>,
-    },
+    /// Every object of this installation, as of some moment while they were read. What is shown next came after it.
+    Listed(Vec<(JobId, Evidence)>),
     /// Something changed.
     Changed(JobId, Evidence),
     /// The executor cannot be reached; the text says why. What it shows next is a list.

@@ -28,7 +28,7 @@ mod tests;
 mod upkeep;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -90,7 +90,6 @@ struct Inner {
     creating: Semaphore,
     looking: Semaphore,
     log_keeper: log_keeper::LogKeeper,
-    executor_seen: AtomicBool,
     /// How many lists the executor has shown.
     lists: AtomicU64,
     /// Whether every job of this installation is on record.
@@ -136,7 +135,6 @@ impl Service {
             ledger: Arc::new(Ledger::new(store)),
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
-            executor_seen: AtomicBool::new(false),
             lists: AtomicU64::new(0),
             complete,
             config,
@@ -221,7 +219,7 @@ impl Service {
             executor: match self.0.executor.ready().await {
                 Err(error) => Err(error.to_string()),
                 Ok(()) if !*self.0.complete.borrow() => Err(ServiceError::Rebuilding.to_string()),
-                Ok(()) if !self.0.executor_seen.load(Ordering::Relaxed) => {
+                Ok(()) if self.0.lists.load(Ordering::SeqCst) == 0 => {
                     Err("the executor has not shown its objects yet".to_owned())
                 }
                 Ok(()) => Ok(()),
@@ -272,9 +270,7 @@ impl Service {
         };
         if let Some(object) = job.status.object.as_ref().filter(|_| !job.status.object_deleted) {
             crash::reached(Point::DeleteBegun);
-            // Without its object, nothing could tell again how it ended.
-            self.0.ledger.settle_one(id).await?;
-            self.0.executor.delete(object).await?;
+            self.destroy(id, object).await?;
             self.see_gone(object).await?;
             crash::reached(Point::DeleteObjectGone);
         }

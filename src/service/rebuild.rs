@@ -206,6 +206,9 @@ impl Service {
 
     /// Waits for a moment until it is known which jobs there are.
     pub(super) async fn complete(&self) -> Result<(), ServiceError> {
+        if *self.0.complete.borrow() {
+            return Ok(());
+        }
         let mut complete = self.0.complete.subscribe();
         let waiting = complete.wait_for(|complete| *complete);
         match tokio::time::timeout(self.0.config.create_wait, waiting).await {
@@ -216,10 +219,8 @@ impl Service {
 
     /// The same where one job is concerned, which may be on record already.
     pub(super) async fn complete_for(&self, id: &JobId) -> Result<(), ServiceError> {
-        if *self.0.complete.borrow() || self.0.ledger.job(id)?.is_some() {
-            return Ok(());
-        }
-        self.complete().await
+        let known = *self.0.complete.borrow() || self.0.ledger.job(id)?.is_some();
+        if known { Ok(()) } else { self.complete().await }
     }
 
     /// What to say of a job that is not on record.

@@ -21,7 +21,7 @@ impl Service {
                     self.note(&id, Fact::Evidence(evidence));
                     crash::reached(Point::EvidenceNoted);
                 }
-                Observation::Listed { objects, .. } => {
+                Observation::Listed(objects) => {
                     crash::reached(Point::EvidenceListed);
                     self.compare(objects);
                     crash::reached(Point::EvidenceCompared);
@@ -54,7 +54,6 @@ impl Service {
                 self.spawn(async move { service.look_again(&id).await });
             }
         }
-        self.0.executor_seen.store(true, Ordering::Relaxed);
     }
 
     /// Writes again what the store could not take, as soon as it does.

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Service, ServiceError};
 use crate::crash::{self, Point};
-use crate::job::{Fact, JobId};
+use crate::job::{Fact, JobId, ObjectRef};
 use crate::store::StoreError;
 
 /// The pauses between attempts when the executor does not answer.
@@ -46,12 +46,7 @@ impl Service {
                 continue;
             }
             crash::reached(Point::TtlDue);
-            if let Err(error) = self.0.ledger.settle_one(id).await {
-                tracing::error!(job = %id, %error, "its end is not on record yet, so that its object stays");
-                tokio::time::sleep(PAUSE).await;
-                continue;
-            }
-            match self.0.executor.delete(object).await {
+            match self.destroy(id, object).await {
                 Ok(()) => {
                     crash::reached(Point::TtlDeleted);
                     self.note(id, Fact::ObjectDeleted { at: Timestamp::now() });
@@ -112,9 +107,15 @@ impl Service {
         if !job.status.log_kept {
             return Ok(false);
         }
-        self.0.ledger.settle_one(id).await?;
-        self.0.executor.delete(object).await?;
+        self.destroy(id, object).await?;
         self.note(id, Fact::ObjectDeleted { at: Timestamp::now() });
         Ok(true)
+    }
+
+    /// Deletes the object of a job that has ended. Without it nothing could tell again how that was, so that it is on
+    /// record first.
+    pub(super) async fn destroy(&self, id: &JobId, object: &ObjectRef) -> Result<(), ServiceError> {
+        self.0.ledger.settle_one(id).await?;
+        Ok(self.0.executor.delete(object).await?)
     }
 }

@@ -15,13 +15,13 @@ use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::OpenError;
 use crate::crash::{self, Point};
 use crate::job::InstallationId;
+use crate::lock;
 
 /// The format that this code writes, and the newest that it reads.
 ///
@@ -84,7 +84,7 @@ impl Folder {
             .mode(0o600)
             .open(path.join("lock"))
             .map_err(fault)?;
-        match lock_patiently(&lock) {
+        match lock::patiently(&lock) {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(OpenError::InUse(path.to_owned())),
             Err(TryLockError::Error(error)) => return Err(fault(error)),
@@ -241,27 +241,6 @@ impl Folder {
         self.write_manifest(manifest)?;
         self.tidy()
     }
-}
-
-/// How often a lock that somebody holds is tried again, and how long that waits each time.
-const PATIENCE: (u32, Duration) = (50, Duration::from_millis(20));
-
-/// Locks a file. A process that was killed just now may have been starting another program: until that has begun, a
-/// copy of the dead one still holds its files.
-fn lock_patiently(lock: &File) -> Result<(), TryLockError> {
-    let (tries, pause) = PATIENCE;
-    for _ in 0..tries {
-        match lock.try_lock() {
-            Err(TryLockError::WouldBlock) => {}
-            other => return other,
-        }
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "a file lock tells nobody when it is free, without a time limit"
-        )]
-        std::thread::sleep(pause);
-    }
-    lock.try_lock()
 }
 
 /// Makes a folder, and those above it that are missing, so that a power cut does not take their names: a sync of what

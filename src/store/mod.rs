@@ -47,7 +47,7 @@ pub use error::{OpenError, StoreError};
 pub use export::ExportError;
 #[doc(hidden)]
 pub use import::fill;
-pub use import::{ImportError, Imported, import};
+pub use import::{ImportError, Imported, from_hex as key_from_hex, import};
 pub use query::{Cursor, InvalidCursor, Page, Query};
 
 use crate::crash::{self, Point};

@@ -89,7 +89,8 @@ fn a_container_that_is_restarted_leaves_the_log_of_every_run() {
 fn a_container_that_takes_too_much_memory_is_killed() {
     let cluster = Cluster::new();
     let app = cluster.serve();
-    let hungry = container("main", "echo hungry; exec dd if=/dev/zero of=/dev/null bs=200M count=1");
+    // The container runtime begins to look for this only when the container runs already.
+    let hungry = container("main", "echo hungry; sleep 1; exec dd if=/dev/zero of=/dev/null bs=200M count=1");
     let main = merged(hungry, json!({"resources": {"limits": {"memory": "32Mi"}}}));
     app.launch("k1", &spec(json!({}), json!({"containers": [main]})));
     assert_eq!(app.end("k1"), "Failed OOMKilled 137");

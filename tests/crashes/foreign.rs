@@ -3,8 +3,10 @@
 use std::path::Path;
 
 use jiff::Timestamp;
-use jobwright::job::{EventKind, Fact, Fingerprint, Intent, Job, NewEvent, Refusal, Report, Source, Status};
+use jobwright::job::{EventKind, Fact, Intent, Job, NewEvent, Refusal, Report, Source, Status};
 use jobwright::store::{Change, Options, Store};
+
+use crate::records;
 
 /// How many jobs there are in it.
 pub const JOBS: usize = 60;
@@ -36,24 +38,8 @@ pub fn write(path: &Path, export: usize) -> Vec<(String, String)> {
 }
 
 fn job(id: &str) -> Job {
-    let intent = Intent {
-        id: id.parse().unwrap(),
-        name: None,
-        template: "steady".to_owned(),
-        parameters: Some(serde_json::Map::new()),
-        secrets: Vec::new(),
-        default_secrets: Vec::new(),
-        fingerprint: Some(Fingerprint("f".to_owned())),
-        object_name: format!("steady-{id}"),
-        namespace: "local".to_owned(),
-        manifest: serde_json::json!({"apiVersion": "batch/v1", "kind": "Job"}),
-        masked: None,
-        digest: "sha256:0".to_owned(),
-        commit: None,
-        ttl_seconds: None,
-        rerun_of: None,
-        created: Timestamp::now(),
-        rebuilt: None,
-    };
+    let object_name = format!("steady-{id}");
+    let intent =
+        Intent { template: "steady".to_owned(), object_name, created: Timestamp::now(), ..records::intent(id) };
     Job { intent, status: Status::default() }
 }

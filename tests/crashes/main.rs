@@ -22,6 +22,8 @@
 mod api_server;
 #[path = "../cluster/house.rs"]
 mod house;
+#[path = "../support/records.rs"]
+mod records;
 #[path = "../support/mod.rs"]
 mod support;
 #[path = "../support/tally.rs"]

@@ -7,10 +7,12 @@ use std::str::FromStr;
 use std::sync::OnceLock;
 
 use jiff::Timestamp;
-use jobwright::job::{EventKind, Fact, Fingerprint, Intent, Job, LogLine, LogTail, NewEvent, Report, Source, Status};
+use jobwright::job::{Fact, Job, LogLine, LogTail, Report, Source};
 use jobwright::store::{Change, Options, Store};
 
 use crate::dice::Dice;
+use crate::records;
+pub(crate) use crate::records::insert;
 
 /// What is on record of a job, as far as these tests change it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -179,33 +181,7 @@ pub(crate) fn state_of(store: &Store, id: &str) -> Result<State, String> {
 
 /// A job with a manifest of some size.
 pub(crate) fn job(name: &str, size: u64) -> Job {
-    Job {
-        intent: Intent {
-            id: name.parse().unwrap(),
-            name: None,
-            template: "hello".to_owned(),
-            parameters: Some(serde_json::Map::new()),
-            secrets: Vec::new(),
-            default_secrets: Vec::new(),
-            fingerprint: Some(Fingerprint("f".to_owned())),
-            rebuilt: None,
-            object_name: format!("hello-{name}"),
-            namespace: "local".to_owned(),
-            manifest: serde_json::json!({"text": noise(size)}),
-            masked: None,
-            digest: "sha256:0".to_owned(),
-            commit: None,
-            ttl_seconds: None,
-            rerun_of: None,
-            created: Timestamp::UNIX_EPOCH,
-        },
-        status: Status::default(),
-    }
-}
-
-pub(crate) fn insert(job: &Job) -> Change {
-    let event = NewEvent { at: job.intent.created, source: Source::User, kind: EventKind::Recorded };
-    Change::insert(job, vec![event])
+    records::job(name, &noise(size))
 }
 
 pub(crate) fn report(job: &mut Job, sequence: u64) -> Change {

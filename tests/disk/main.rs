@@ -13,6 +13,8 @@ mod dice;
 mod disk;
 mod history;
 mod image;
+#[path = "../support/records.rs"]
+mod records;
 #[path = "../support/tally.rs"]
 mod tally;
 mod writer;

@@ -27,7 +27,7 @@ fn evidence_is_a_list_and_then_changes_with_rising_revisions_and_one_end() {
     let shown = house.wait(async {
         let mut watch = house.executor.watch();
         let first = watch.next().await;
-        assert!(matches!(first, Some(Observation::Listed { objects, .. }) if objects.is_empty()));
+        assert!(matches!(first, Some(Observation::Listed(objects)) if objects.is_empty()));
         house.executor.create(&intent("k1", "it", job(script("exit 0")))).await;
         let mut shown: Vec<Snapshot> = Vec::new();
         while shown.last().is_none_or(|it| it.conclusion.is_none()) {

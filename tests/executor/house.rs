@@ -8,11 +8,11 @@ use futures_util::StreamExt;
 use jiff::Timestamp;
 use jobwright::executor::process::{ProcessConfig, ProcessExecutor};
 use jobwright::executor::{CreateOutcome, Executor, LogLine, LogOptions, Observation};
-use jobwright::job::{
-    Conclusion, ContainerState, Evidence, Fingerprint, InstallationId, Intent, JobId, ObjectRef, Snapshot,
-};
-use serde_json::{Map, Value, json};
+use jobwright::job::{Conclusion, ContainerState, Evidence, InstallationId, Intent, JobId, ObjectRef, Snapshot};
+use serde_json::{Value, json};
 use tempfile::TempDir;
+
+use crate::records;
 
 /// What no test should ever wait for.
 pub(crate) const TOO_LONG: Duration = Duration::from_secs(30);
@@ -94,7 +94,7 @@ impl House {
             let mut shown = self.executor.watch();
             while let Some(observation) = shown.next().await {
                 let evidence = match observation {
-                    Observation::Listed { objects, .. } => objects.into_iter().map(|it| it.1).collect(),
+                    Observation::Listed(objects) => objects.into_iter().map(|it| it.1).collect(),
                     Observation::Changed(_, evidence) => vec![evidence],
                     Observation::Unreachable(why) => panic!("{why}"),
                 };
@@ -139,32 +139,14 @@ impl House {
     /// What is listed now.
     pub(crate) fn listed(&self) -> Vec<(JobId, Evidence)> {
         match self.wait(async { self.executor.watch().next().await }) {
-            Some(Observation::Listed { objects, .. }) => objects,
+            Some(Observation::Listed(objects)) => objects,
             other => panic!("{other:?}"),
         }
     }
 }
 
 pub(crate) fn intent(id: &str, object: &str, manifest: Value) -> Intent {
-    Intent {
-        id: id.parse().unwrap(),
-        name: None,
-        template: "test".to_owned(),
-        parameters: Some(Map::new()),
-        secrets: Vec::new(),
-        default_secrets: Vec::new(),
-        fingerprint: Some(Fingerprint("f".to_owned())),
-        object_name: object.to_owned(),
-        namespace: "local".to_owned(),
-        manifest,
-        masked: None,
-        digest: "sha256:0".to_owned(),
-        commit: None,
-        ttl_seconds: None,
-        rerun_of: None,
-        created: Timestamp::now(),
-        rebuilt: None,
-    }
+    Intent { object_name: object.to_owned(), manifest, created: Timestamp::now(), ..records::intent(id) }
 }
 
 /// A Job with this spec.

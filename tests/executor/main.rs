@@ -8,6 +8,8 @@ mod identity;
 mod limits;
 mod logs;
 mod orphans;
+#[path = "../support/records.rs"]
+mod records;
 mod restart;
 mod shipped;
 mod speed;

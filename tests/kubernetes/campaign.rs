@@ -87,6 +87,14 @@ struct Job {
     foreign: Option<Value>,
 }
 
+/// What a round has come to, with nothing wrong in it.
+struct Outcome {
+    /// How often each fault was thrown.
+    tried: BTreeMap<String, u64>,
+    /// The names of the objects that were created for jobs, one for each creation.
+    made: Vec<String>,
+}
+
 struct Round {
     rng: Rng,
     kind: Kind,
@@ -299,7 +307,7 @@ impl Round {
         Some(self.service.store().job(&job.id).unwrap()?.status.ended?.0)
     }
 
-    async fn run(mut self) -> BTreeMap<String, u64> {
+    async fn run(mut self) -> Outcome {
         self.script_launches();
         self.launch_all();
         let (begun, mut left, mut next) = (Instant::now(), FAULTS, Instant::now());
@@ -321,7 +329,9 @@ impl Round {
         }
         self.check();
         self.service.shutdown().await;
-        self.tried
+        let foreign = |name: &str| self.jobs.iter().any(|job| job.object == name && job.foreign.is_some());
+        let made = self.server.created_uids().into_iter().map(|(name, _)| name).filter(|name| !foreign(name));
+        Outcome { made: made.collect(), tried: self.tried }
     }
 
     fn check(&self) {
@@ -378,13 +388,13 @@ async fn whatever_befalls_the_api_server_each_job_has_its_end_and_at_most_one_ob
         })
     });
     let mut rounds = rounds.buffer_unordered(8);
-    while let Some(tried) = rounds.next().await {
+    while let Some(Outcome { tried, made }) = rounds.next().await {
         tally.add("rounds", 1);
         tally.add("jobs", JOBS as u64);
         tried.iter().for_each(|(what, count)| tally.add(&format!("fault: {what}"), *count));
         tally.add("faults", tried.values().sum());
+        tally.add("objects created", made.len() as u64);
+        tally.add("names that they have", made.iter().collect::<BTreeSet<_>>().len() as u64);
     }
-    tally.add("jobs with a second object", 0);
-    tally.add("jobs in a wrong phase", 0);
     tally.finish();
 }

@@ -7,12 +7,13 @@ use jiff::Timestamp;
 use jobwright::executor::kubernetes::KubernetesExecutor;
 use jobwright::executor::kubernetes::client::{Connection, Timeouts};
 use jobwright::executor::{CreateOutcome, Executor, Observation};
-use jobwright::job::{Evidence, Fact, Fingerprint, InstallationId, Intent, ObjectRef, Status};
+use jobwright::job::{Evidence, Fact, InstallationId, Intent, ObjectRef, Status};
 use jobwright::service::stamp::Stamp;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use crate::api_server::{ApiServer, NAMESPACE};
+use crate::records;
 
 /// What no test should ever wait for.
 pub(crate) const TOO_LONG: Duration = Duration::from_secs(30);
@@ -88,25 +89,8 @@ pub(crate) fn intent(id: &str) -> Intent {
         "apiVersion": "batch/v1", "kind": "Job",
         "spec": {"template": {"spec": {"restartPolicy": "Never", "containers": [{"name": "main", "image": "i"}]}}},
     }));
-    Intent {
-        id,
-        name: None,
-        template: "hello".to_owned(),
-        parameters: Some(Map::new()),
-        secrets: Vec::new(),
-        default_secrets: Vec::new(),
-        fingerprint: Some(Fingerprint("f".to_owned())),
-        object_name,
-        namespace: NAMESPACE.to_owned(),
-        manifest,
-        masked: None,
-        digest: "sha256:0".to_owned(),
-        commit: None,
-        ttl_seconds: None,
-        rerun_of: None,
-        created: Timestamp::now(),
-        rebuilt: None,
-    }
+    let namespace = NAMESPACE.to_owned();
+    Intent { namespace, manifest, created: Timestamp::now(), ..records::intent(id.as_str()) }
 }
 
 /// The status of a pod whose container `main` is in this state.
@@ -167,8 +151,7 @@ impl Watch {
 
     /// Looks on until a list comes, and gives the names in it.
     pub(crate) async fn list(&mut self) -> Vec<String> {
-        let Observation::Listed { objects, .. } = self.until(|it| matches!(it, Observation::Listed { .. })).await
-        else {
+        let Observation::Listed(objects) = self.until(|it| matches!(it, Observation::Listed(_))).await else {
             unreachable!("it is a list");
         };
         let mut names: Vec<_> = objects.iter().map(|(_, evidence)| evidence.object().name.clone()).collect();
@@ -194,7 +177,7 @@ impl Watch {
         for observation in &self.shown {
             match observation {
                 Observation::Changed(job, evidence) if job.as_str() == id => learn(evidence),
-                Observation::Listed { objects, .. } => {
+                Observation::Listed(objects) => {
                     objects.iter().filter(|(job, _)| job.as_str() == id).for_each(|(_, evidence)| learn(evidence));
                 }
                 _ => {}

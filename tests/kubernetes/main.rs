@@ -4,6 +4,8 @@
 
 #[path = "../support/api_server/mod.rs"]
 mod api_server;
+#[path = "../support/records.rs"]
+mod records;
 #[path = "../support/mod.rs"]
 mod support;
 #[path = "../support/tally.rs"]

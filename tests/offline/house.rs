@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The rooms from top to bottom: each may use those below it.
-const ROOMS: [&str; 8] = ["cli", "http", "service", "executor", "store", "template", "job", "crash"];
+const ROOMS: [&str; 9] = ["cli", "http", "service", "executor", "store", "template", "job", "lock", "crash"];
 
 fn sources(under: &Path) -> Vec<PathBuf> {
     if !under.is_dir() {

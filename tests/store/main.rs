@@ -7,40 +7,18 @@ mod formats;
 mod full;
 mod kill;
 mod lock;
+#[path = "../support/records.rs"]
+mod records;
 
 use jiff::Timestamp;
-use jobwright::job::{EventKind, Fact, Fingerprint, Intent, Job, NewEvent, Report, Source, Status};
+use jobwright::job::{Fact, Job, Report};
 use jobwright::store::Change;
+
+use records::insert;
 
 /// A job with a manifest of some size.
 fn job(name: &str, size: usize) -> Job {
-    Job {
-        intent: Intent {
-            id: name.parse().unwrap(),
-            name: None,
-            template: "hello".to_owned(),
-            parameters: Some(serde_json::Map::new()),
-            secrets: Vec::new(),
-            default_secrets: Vec::new(),
-            fingerprint: Some(Fingerprint("f".to_owned())),
-            object_name: format!("hello-{name}"),
-            namespace: "local".to_owned(),
-            manifest: serde_json::json!({"text": noise(size)}),
-            masked: None,
-            digest: "sha256:0".to_owned(),
-            commit: None,
-            ttl_seconds: None,
-            rerun_of: None,
-            created: Timestamp::UNIX_EPOCH,
-            rebuilt: None,
-        },
-        status: Status::default(),
-    }
-}
-
-fn insert(job: &Job) -> Change {
-    let event = NewEvent { at: job.intent.created, source: Source::User, kind: EventKind::Recorded };
-    Change::insert(job, vec![event])
+    records::job(name, &noise(size))
 }
 
 fn report(job: &mut Job, sequence: u64) -> Change {

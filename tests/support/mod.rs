@@ -277,6 +277,11 @@ impl Answer {
     }
 }
 
+/// How many of the answers have this status.
+pub fn count(answers: &[Answer], status: u16) -> usize {
+    answers.iter().filter(|answer| answer.status == status).count()
+}
+
 /// A request that is being put together.
 pub struct Request<'a> {
     app: &'a TestApp,

@@ -79,27 +79,26 @@ struct Object {
 /// How far a watch is with its list.
 #[derive(Debug, Default)]
 struct Listing {
-    /// When the list that is under way was begun, and the UIDs that it has shown.
-    under_way: Option<(Timestamp, HashSet<String>)>,
-    /// When the last complete list was begun.
-    complete: Option<Timestamp>,
+    /// What the list that is under way has shown: the UIDs of Jobs, the names of pods.
+    under_way: Option<HashSet<String>>,
+    /// Whether there was a complete list.
+    complete: bool,
 }
 
 impl Listing {
-    fn begin(&mut self, now: Timestamp) {
-        self.under_way = Some((now, HashSet::new()));
+    fn begin(&mut self) {
+        self.under_way = Some(HashSet::new());
     }
 
-    fn shows(&mut self, uid: &str) {
-        if let Some((_, shown)) = &mut self.under_way {
-            shown.insert(uid.to_owned());
+    fn shows(&mut self, name: &str) {
+        if let Some(shown) = &mut self.under_way {
+            shown.insert(name.to_owned());
         }
     }
 
-    fn end(&mut self, now: Timestamp) -> HashSet<String> {
-        let (began, shown) = self.under_way.take().unwrap_or((now, HashSet::new()));
-        self.complete = Some(began);
-        shown
+    fn end(&mut self) -> HashSet<String> {
+        self.complete = true;
+        self.under_way.take().unwrap_or_default()
     }
 }
 
@@ -126,7 +125,7 @@ impl Index {
     fn take_job(&mut self, event: Watched<Job>, now: Timestamp) -> Vec<Observation> {
         match event {
             Watched::Init => {
-                self.jobs.begin(now);
+                self.jobs.begin();
                 Vec::new()
             }
             Watched::InitApply(job) => {
@@ -136,7 +135,7 @@ impl Index {
                 Vec::new()
             }
             Watched::InitDone => {
-                let shown = self.jobs.end(now);
+                let shown = self.jobs.end();
                 // What is missing came to an end unseen; whoever takes the list finds that out. Its pods may tell more.
                 self.objects.retain(|uid, object| {
                     object.deleted |= object.job.is_some() && !shown.contains(uid);
@@ -189,7 +188,7 @@ impl Index {
     fn take_pod(&mut self, event: Watched<Pod>, now: Timestamp) -> Vec<Observation> {
         match event {
             Watched::Init => {
-                self.pods.begin(now);
+                self.pods.begin();
                 Vec::new()
             }
             Watched::InitApply(pod) => {
@@ -199,7 +198,7 @@ impl Index {
                 Vec::new()
             }
             Watched::InitDone => {
-                let shown = self.pods.end(now);
+                let shown = self.pods.end();
                 for object in self.objects.values_mut() {
                     object.pods.retain(|name, _| shown.contains(name));
                 }
@@ -275,18 +274,21 @@ impl Index {
 
     fn changed(&mut self, uid: &str, now: Timestamp) -> Option<Observation> {
         // What was listed comes as a list, once that is complete.
-        self.jobs.complete.and(self.pods.complete)?;
+        if !self.is_complete() {
+            return None;
+        }
         let revision = self.revisions.next(now);
         let (id, snapshot) = self.objects.get(uid)?.snapshot(revision, now)?;
         Some(Observation::Changed(id, Evidence::Seen(Box::new(snapshot))))
     }
 
+    fn is_complete(&self) -> bool {
+        self.jobs.complete && self.pods.complete
+    }
+
     fn listed(&mut self, now: Timestamp) -> Vec<Observation> {
-        let (Some(began), Some(_)) = (self.jobs.complete, self.pods.complete) else {
-            return Vec::new();
-        };
-        if self.jobs.under_way.is_some() || self.pods.under_way.is_some() {
-            // The other watch lists too: its end shows the whole.
+        // Where the other watch lists too, its end shows the whole.
+        if !self.is_complete() || self.jobs.under_way.is_some() || self.pods.under_way.is_some() {
             return Vec::new();
         }
         self.unreachable = false;
@@ -296,7 +298,7 @@ impl Index {
             .filter_map(|object| object.snapshot(revision, now))
             .map(|(id, snapshot)| (id, Evidence::Seen(Box::new(snapshot))))
             .collect();
-        vec![Observation::Listed { began, objects }]
+        vec![Observation::Listed(objects)]
     }
 
     fn forget_if_over(&mut self, uid: &str) {

@@ -90,13 +90,13 @@ fn snapshot(shown: &[Observation]) -> &Snapshot {
     }
 }
 
-/// The UIDs of a list, and when it was begun.
-fn listed(shown: &[Observation]) -> (i64, Vec<&str>) {
+/// The UIDs of a list.
+fn listed(shown: &[Observation]) -> Vec<&str> {
     match shown {
-        [Observation::Listed { began, objects }] => {
+        [Observation::Listed(objects)] => {
             let mut uids: Vec<_> = objects.iter().map(|(_, it)| it.object().uid.as_str()).collect();
             uids.sort_unstable();
-            (began.duration_since(at(0)).as_secs(), uids)
+            uids
         }
         other => panic!("{other:?}"),
     }
@@ -108,7 +108,7 @@ fn status(shown: &[Observation], uid: &str) -> Status {
     for observation in shown {
         let facts: Vec<&Evidence> = match observation {
             Observation::Changed(_, evidence) => vec![evidence],
-            Observation::Listed { objects, .. } => objects.iter().map(|(_, evidence)| evidence).collect(),
+            Observation::Listed(objects) => objects.iter().map(|(_, evidence)| evidence).collect(),
             Observation::Unreachable(_) => Vec::new(),
         };
         for evidence in facts.into_iter().filter(|it| it.object().uid == uid) {
@@ -140,7 +140,7 @@ fn the_first_list_comes_when_jobs_and_pods_are_both_complete() {
             assert_eq!(watching.list_pods(vec![pod_in("p", "u1", running())]), []);
             watching.list_jobs(vec![plain("u1")])
         };
-        assert_eq!(listed(&last).1, ["u1"]);
+        assert_eq!(listed(&last), ["u1"]);
         assert_eq!(phase(&last, "u1"), (Phase::Running, None), "with its pods");
     }
 }
@@ -151,34 +151,22 @@ fn nothing_is_shown_before_the_first_list() {
     watching.list_jobs(vec![plain("u1")]);
     assert_eq!(watching.job(plain("u2")), []);
     assert_eq!(watching.pod(pod_in("p", "u1", running())), []);
-    assert_eq!(listed(&watching.list_pods(Vec::new())).1, ["u1", "u2"], "it has it all");
+    assert_eq!(listed(&watching.list_pods(Vec::new())), ["u1", "u2"], "it has it all");
 }
 
 #[test]
-fn a_list_counts_from_before_it_was_asked_for() {
-    let mut watching = Watching::default();
-    watching.take(Input::Pods(Watched::Init));
-    watching.take(Input::Jobs(Watched::Init));
-    let asked = watching.second;
-    watching.take(Input::Jobs(Watched::InitDone));
-    let done = watching.take(Input::Pods(Watched::InitDone));
-    assert_eq!(listed(&done).0, asked, "an object that was created since may be missing in it");
-}
-
-#[test]
-fn a_list_that_broke_off_and_began_anew_counts_from_its_new_beginning() {
+fn a_list_that_broke_off_and_began_anew_shows_what_its_new_beginning_found() {
     let mut watching = Watching::from(vec![plain("u1"), plain("u2")], Vec::new());
     watching.take(Input::Jobs(Watched::Init));
     watching.take(Input::Jobs(Watched::InitApply(plain("u1"))));
     watching.take(Input::Failed("cut".to_owned()));
-    let again = watching.second + 1;
-    assert_eq!(listed(&watching.list_jobs(vec![plain("u2")])), (again, vec!["u2"]), "u1 went meanwhile");
+    assert_eq!(listed(&watching.list_jobs(vec![plain("u2")])), ["u2"], "u1 went meanwhile");
 }
 
 #[test]
 fn what_was_deleted_in_a_gap_is_not_in_the_next_list() {
     let mut watching = Watching::from(vec![plain("u1"), plain("u2")], Vec::new());
-    assert_eq!(listed(&watching.list_jobs(vec![plain("u2")])).1, ["u2"]);
+    assert_eq!(listed(&watching.list_jobs(vec![plain("u2")])), ["u2"]);
     assert_eq!(watching.index.objects.len(), 1, "and is forgotten");
 }
 
@@ -188,7 +176,7 @@ fn what_was_deleted_while_pods_were_listed_is_not_in_the_list() {
     watching.take(Input::Pods(Watched::Init));
     watching.job_gone(plain("u1"));
     watching.job(plain("u2"));
-    assert_eq!(listed(&watching.take(Input::Pods(Watched::InitDone))).1, ["u2"]);
+    assert_eq!(listed(&watching.take(Input::Pods(Watched::InitDone))), ["u2"]);
 }
 
 #[test]
@@ -196,7 +184,7 @@ fn while_both_are_listed_anew_the_list_is_shown_once() {
     let mut watching = Watching::from(vec![plain("u1")], Vec::new());
     watching.take(Input::Pods(Watched::Init));
     assert_eq!(watching.list_jobs(Vec::new()), [], "pods are not complete yet");
-    assert_eq!(listed(&watching.take(Input::Pods(Watched::InitDone))).1, [] as [&str; 0]);
+    assert_eq!(listed(&watching.take(Input::Pods(Watched::InitDone))), [] as [&str; 0]);
 }
 
 #[test]
@@ -210,7 +198,7 @@ fn a_pod_that_went_in_a_gap_is_gone_and_its_job_waits_for_the_next_one() {
 #[test]
 fn a_jobs_pods_tell_how_they_end_even_if_it_went_in_a_gap() {
     let mut watching = Watching::from(vec![plain("u1")], vec![pod_in("p", "u1", running())]);
-    assert_eq!(listed(&watching.list_jobs(Vec::new())).1, [] as [&str; 0]);
+    assert_eq!(listed(&watching.list_jobs(Vec::new())), [] as [&str; 0]);
     let shown = watching.pod(pod_in("p", "u1", exited(143, "Error")));
     assert_eq!(snapshot(&shown).object.uid, "u1");
     watching.pod_gone(pod_in("p", "u1", exited(143, "Error")));
@@ -690,7 +678,7 @@ fn shown_last(shown: &[Observation], uid: &str) -> Last {
             Observation::Changed(_, evidence) if evidence.object().uid == uid && last != Last::Gone => {
                 last = if matches!(evidence, Evidence::Gone { .. }) { Last::Gone } else { Last::There };
             }
-            Observation::Listed { objects, .. } => {
+            Observation::Listed(objects) => {
                 if objects.iter().any(|(_, it)| it.object().uid == uid) {
                     last = Last::There;
                 } else if last == Last::There {

@@ -90,8 +90,8 @@ fn inputs<K: Watchable>(
     })
 }
 
-/// A watch that begins anew after every failure and setback, with a list: what was missed meanwhile comes as no event, and a server
-/// that was set back to an earlier state would have none to go on from.
+/// A watch that begins anew after every failure and setback, with a list: what was missed meanwhile comes as no event,
+/// and a server that was set back to an earlier state would have none to go on from.
 pub(super) fn events<K: Watchable>(
     connection: &Connection,
     namespace: &str,

@@ -12,14 +12,12 @@
 //! ```
 
 use std::collections::BTreeMap;
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use jiff::Timestamp;
-use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
@@ -27,6 +25,7 @@ use uuid::Uuid;
 use super::guard::Exit;
 use crate::crash::{self, Point};
 use crate::job::{Conclusion, InstallationId, JobId};
+use crate::lock;
 
 /// An object as it was created. It never changes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,9 +83,9 @@ impl Root {
         DirBuilder::new().recursive(true).mode(0o700).create(path)?;
         fs::create_dir_all(path.join("objects"))?;
         let lock = OpenOptions::new().create(true).truncate(false).write(true).open(path.join("lock"))?;
-        lock_patiently(&lock).map_err(|error| match error {
-            rustix::io::Errno::AGAIN => io::Error::other("it is in use by another process"),
-            other => other.into(),
+        lock::patiently(&lock).map_err(|error| match error {
+            TryLockError::WouldBlock => io::Error::other("it is in use by another process"),
+            TryLockError::Error(error) => error,
         })?;
         let staging = path.join("staging");
         if staging.exists() {
@@ -173,27 +172,6 @@ impl Root {
     fn stage(&self) -> PathBuf {
         self.path.join("staging").join(Uuid::now_v7().to_string())
     }
-}
-
-/// How often a lock that somebody holds is tried again, and how long that waits each time.
-const PATIENCE: (u32, Duration) = (50, Duration::from_millis(20));
-
-/// Locks a file. A service that was killed just now may have been starting a guard: until that has begun, a copy of the
-/// dead one still holds its files.
-fn lock_patiently(lock: &File) -> rustix::io::Result<()> {
-    let (tries, pause) = PATIENCE;
-    for _ in 0..tries {
-        match flock(lock, FlockOperation::NonBlockingLockExclusive) {
-            Err(rustix::io::Errno::AGAIN) => {}
-            other => return other,
-        }
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "a file lock tells nobody when it is free, without a time limit"
-        )]
-        std::thread::sleep(pause);
-    }
-    flock(lock, FlockOperation::NonBlockingLockExclusive)
 }
 
 /// Reads an object's record.

@@ -147,14 +147,13 @@ impl Registry {
     }
 
     pub(super) fn list(&self) -> Observation {
-        let began = Timestamp::now();
         let objects: Vec<Arc<Object>> = self.objects().values().cloned().collect();
         let objects = objects
             .into_iter()
             .filter(|object| object.lost.is_none())
             .map(|object| (object.job.clone(), object.evidence()))
             .collect();
-        Observation::Listed { began, objects }
+        Observation::Listed(objects)
     }
 }
 

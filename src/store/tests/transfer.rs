@@ -33,6 +33,14 @@ fn fill(store: &Store) {
 }
 
 #[test]
+fn a_key_is_64_hexadecimal_digits() {
+    assert_eq!(crate::store::key_from_hex(&"0f".repeat(32)), Some([15; 32]));
+    for wrong in ["", &"0f".repeat(31), &"0f".repeat(33), &"0g".repeat(32), &"+f".repeat(32), &"é".repeat(32)] {
+        assert_eq!(crate::store::key_from_hex(wrong), None, "{wrong}");
+    }
+}
+
+#[test]
 fn what_is_imported_exports_to_the_same_bytes() {
     let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let store = open(here.path());

@@ -77,6 +77,7 @@ async fn what_the_executor_warned_of_at_a_launch_is_in_the_answer_and_on_the_pag
     let answer = site.send(request, body).await;
     let job: Value = serde_json::from_str(&answer.html).unwrap();
     assert_eq!(job["warnings"], json!([WARNING]));
+    site.until(&"k1".parse().unwrap(), |status| !status.warnings.is_empty()).await;
     let page = site.get("/jobs/k1").await.html;
     assert!(page.contains("The executor warned when it took the manifest"), "{page}");
     assert!(page.contains("<bdi>would violate PodSecurity"), "{page}");

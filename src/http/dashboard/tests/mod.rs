@@ -16,7 +16,7 @@ use crate::executor::SharedExecutor;
 use crate::executor::fake::{Create, FakeExecutor};
 use crate::http::auth::{Auth, Hosts, Mode, Sessions};
 use crate::http::{AppState, Settings, router};
-use crate::job::JobId;
+use crate::job::JobId, Status;
 use crate::service::{Config, Service};
 use crate::store::{Options, Store};
 use crate::template::{LiveCatalog, TemplateSource};
@@ -153,8 +153,13 @@ impl Site {
 
     /// Waits until a job has ended and all that belongs to its end is on record.
     async fn until_log_kept(&self, id: &JobId) {
+        self.until(id, |status| status.log_kept).await;
+    }
+
+    /// Waits until a job is as wanted on record, which is what pages show.
+    async fn until(&self, id: &JobId, wanted: impl Fn(&Status) -> bool) {
         let mut changes = self.service.store().subscribe();
-        while !self.service.store().job(id).unwrap().unwrap().status.log_kept {
+        while !wanted(&self.service.store().job(id).unwrap().unwrap().status) {
             changes.recv().await.unwrap();
         }
     }
