@@ -16,7 +16,7 @@ use crate::executor::SharedExecutor;
 use crate::executor::fake::{Create, FakeExecutor};
 use crate::http::auth::{Auth, Hosts, Mode, Sessions};
 use crate::http::{AppState, Settings, router};
-use crate::job::JobId, Status;
+use crate::job::{JobId, Status};
 use crate::service::{Config, Service};
 use crate::store::{Options, Store};
 use crate::template::{LiveCatalog, TemplateSource};
