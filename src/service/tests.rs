@@ -14,12 +14,14 @@ use super::*;
 use crate::executor::fake::{Create, FakeExecutor, WARNING};
 use crate::executor::{Executor as _, LogOptions};
 use crate::job::{ContainerState, Phase};
-use crate::store::{Options, Retention};
+use crate::store::Options;
 use crate::template::{MASK, TemplateSource};
 
 mod dry_run;
 mod outcomes;
 mod rebuild;
+mod unseen;
+mod upkeep;
 
 const TEMPLATE: &str = r#"---
 title: A task
@@ -476,42 +478,4 @@ async fn what_is_left_of_a_lost_job_goes_at_its_time_to_live() {
     fixture.executor.vanish(&id("k1"), true);
     until(&service, "k1", |job| job.status.object_deleted).await;
     assert_eq!(fixture.executor.deletions(), [object.name]);
-}
-
-#[tokio::test]
-async fn a_record_is_forgotten_with_its_object_so_that_nothing_of_it_meets_a_later_job_of_that_id() {
-    // Without a time to live, the object stays until its job goes.
-    let fixture = Fixture::with_ttl([], "null");
-    let retention = Retention { max_age: None, max_jobs: Some(1) };
-    let config = Config { retention_every: Duration::from_millis(10), ..Config::new("http://127.0.0.1:8080/") };
-    let service = fixture.start_with(Options { retention, ..Options::default() }, config).await;
-    let object = service.launch(request("k1")).await.unwrap().job.object.unwrap();
-    fixture.executor.exit(&id("k1"), 0, &["done"]);
-    until_phase(&service, "k1", Phase::Succeeded).await;
-    service.launch(request("k2")).await.unwrap();
-    let forgotten = async {
-        // A deletion is no event.
-        while service.store().job(&id("k1")).unwrap().is_some() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(10), forgotten).await.unwrap();
-    let (name, uid) = (object.name, object.uid);
-    assert_eq!(fixture.executor.deletions(), [name]);
-    let again = service.launch(request("k1")).await.unwrap();
-    assert!(again.created && again.job.object.unwrap().uid != uid);
-}
-
-#[tokio::test]
-async fn an_object_that_was_learned_of_during_a_list_and_deleted_before_it_was_read_is_missed() {
-    let fixture = Fixture::new([]);
-    let service = fixture.start().await;
-    service.launch(request("k1")).await.unwrap();
-    service.launch(request("k2")).await.unwrap();
-    // The watch goes on from the list, and shows nothing of it ever.
-    fixture.executor.vanish(&id("k1"), false);
-    service.compare(Vec::new());
-    assert_eq!(until_phase(&service, "k1", Phase::Lost).await.reason.as_deref(), Some("ObjectGone"));
-    let other = service.store().job(&id("k2")).unwrap().unwrap();
-    assert_eq!(other.status.ended, None, "it is asked for by its name, and there");
 }

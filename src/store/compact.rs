@@ -5,9 +5,10 @@ use std::fs;
 use std::path::Path;
 
 use super::backend::{BATCH, Backend};
+use super::basics::read_basics;
 use super::check::fingerprint;
 use super::folder::Folder;
-use super::{OpenError, Options, StoreError, open_error, read_basics};
+use super::{OpenError, Options, StoreError, open_error};
 use crate::crash::{self, Point};
 
 /// What a compaction did.

@@ -7,14 +7,13 @@ use std::path::Path;
 use jiff::Timestamp;
 
 use super::backend::{BATCH, Backend, Op};
+use super::basics::{random_key, rebuild_due, write_basics};
 use super::change::EncodedEvent;
 use super::codec::Blob;
 use super::export::{Header, KIND, Record, VERSION};
 use super::folder::Folder;
 use super::rows::Counters;
-use super::{
-    Change, OpenError, Options, Store, StoreError, keys, open_error, plan, random_key, read, rebuild_due, write_basics,
-};
+use super::{Change, OpenError, Options, Store, StoreError, keys, open_error, plan, read};
 use crate::crash::{self, Point};
 use crate::job::{Event, EventKind, Fact, Intent, Job, JobId, NewEvent, Refusal};
 

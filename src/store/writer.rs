@@ -10,10 +10,11 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::backend::{BATCH, Op, WINDOW, weight};
+use super::basics::rebuild_due;
 use super::change::{Action, Change, Committed};
 use super::codec::Blob;
 use super::rows::{Counters, Head};
-use super::{Shared, StoreError, keys, plan, read, rebuild_due};
+use super::{Shared, StoreError, keys, plan, read};
 use crate::crash::{self, Point};
 use crate::job::JobId;
 
