@@ -6,7 +6,7 @@
 //! | `page` | the pages as HTML, one type for each file under `templates/` |
 //! | `jobs`, `templates`, `acts`, `index` | the handlers |
 //! | `sent` | a launch form that was sent, and what was wrong with it |
-//! | `assets` | stylesheet, script and icon |
+//! | `assets` | stylesheet, scripts and icon |
 //!
 //! A new page is a template, its type in `page`, a view with its tests, and a handler with its line in [`router`].
 //! Text of jobs and workers reaches HTML through askama's escaping alone; `|safe` is used for the constant icons of
