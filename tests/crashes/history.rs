@@ -46,6 +46,11 @@ impl Shown {
     pub fn misses_its_exit_code(&self) -> bool {
         ["Succeeded", "Failed"].contains(&self.phase.as_str()) && self.exit_code.is_none()
     }
+
+    /// Whether how it ended is still to be seen. Where it was cancelled, there may be nothing left to see.
+    pub fn waits_for_its_exit_code(&self) -> bool {
+        self.misses_its_exit_code() && !self.cancel_requested
+    }
 }
 
 /// One line of a history.
@@ -319,7 +324,10 @@ impl Judge {
             self.broken.push(format!("{id}: it never came to an end; it is {}", shown.phase));
         }
         for (id, _) in jobs.iter().filter(|(_, shown)| shown.misses_its_exit_code()) {
-            self.broken.push(format!("{id}: its exit code was never seen"));
+            // A cancellation takes the pod away, and with it what it showed, even while nobody looks.
+            if !self.known(id).cancel_sent {
+                self.broken.push(format!("{id}: its exit code was never seen"));
+            }
         }
         for id in objects {
             let known = self.known(id);

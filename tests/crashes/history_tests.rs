@@ -190,6 +190,9 @@ fn an_exit_code_that_never_comes_or_changes_is_found() {
     assert_broken(&[&launched, &at_first(), &[settled(None)]], "exit code was never seen");
     let forgotten = [settled(Some(0)), Entry::Shown([ended(None)].into())];
     assert_broken(&[&launched, &at_first(), &forgotten], "it had ended as");
+    // Where it was cancelled too, its pod may be gone before anybody has looked.
+    let cancelled = asked(&[(launch("a", 0), 201), (cancel("a"), 0)]);
+    assert_eq!(faults(&[&cancelled, &at_first(), &[settled(None)]]), "");
 }
 
 #[test]

@@ -296,7 +296,7 @@ impl<'a> Round<'a> {
             let open: Vec<_> = jobs.iter().filter(|(_, shown)| !is_terminal(&shown.phase)).collect();
             let objects = self.world.objects();
             let left =
-                objects.iter().any(|id| self.roster.is_to_go(id)) || jobs.values().any(Shown::misses_its_exit_code);
+                objects.iter().any(|id| self.roster.is_to_go(id)) || jobs.values().any(Shown::waits_for_its_exit_code);
             if open.is_empty() && !left || begun.elapsed() > self.world.patience() {
                 self.journal.add(Entry::Settled { jobs, objects });
                 self.judge();

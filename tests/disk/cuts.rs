@@ -25,7 +25,7 @@ const GENERATIONS: u64 = 5;
 const BY_PROGRAM: u64 = 5;
 
 /// A number from the environment.
-fn asked(variable: &str) -> Option<u64> {
+pub(crate) fn asked(variable: &str) -> Option<u64> {
     std::env::var(variable).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{variable}: expected a number")))
 }
 
@@ -225,7 +225,7 @@ fn any_orders(dice: &mut Dice) -> Orders {
 }
 
 /// Runs `jobwright store`.
-fn store(data: &Path, arguments: &[&str]) -> Result<(), String> {
+pub(crate) fn store(data: &Path, arguments: &[&str]) -> Result<(), String> {
     let mut command = Command::new(env!("CARGO_BIN_EXE_jobwright"));
     command.arg("store").args(arguments).arg("--data").arg(data).env_remove("RUST_LOG");
     let output = command.output().unwrap();

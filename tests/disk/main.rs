@@ -11,10 +11,15 @@ mod cut;
 mod cuts;
 mod dice;
 mod disk;
+mod full;
 mod history;
 mod image;
 #[path = "../support/records.rs"]
 mod records;
+#[path = "../support/small_disk.rs"]
+mod small_disk;
+#[path = "../support/mod.rs"]
+mod support;
 #[path = "../support/tally.rs"]
 mod tally;
 mod writer;

@@ -16,6 +16,10 @@ use super::{insert, job, report};
 const FOLDER: &str = "STORE_KILL_TEST_FOLDER";
 const WORKERS: usize = 8;
 
+/// How often a folder is gone on with. All that it holds is compared after each kill, so that one folder for all of
+/// them would take ever longer.
+const LIVES: u32 = 40;
+
 /// How often the process is killed; `JOBWRIGHT_TEST_KILLS` asks for more.
 fn kills() -> u32 {
     let asked = env::var("JOBWRIGHT_TEST_KILLS");
@@ -94,9 +98,13 @@ fn say(id: &str, sequence: u64) {
 
 #[test]
 fn what_was_acknowledged_survives_a_kill() {
-    let folder = tempfile::tempdir().unwrap();
+    let mut folder = tempfile::tempdir().unwrap();
     let mut acknowledged: HashMap<String, u64> = HashMap::new();
     for round in 0..kills() {
+        if round > 0 && round % LIVES == 0 {
+            folder = tempfile::tempdir().unwrap();
+            acknowledged.clear();
+        }
         let mut child = Command::new(env::current_exe().unwrap())
             .args(["--exact", "kill::the_process_that_is_killed", "--ignored"])
             .args(["--nocapture", "--quiet"])

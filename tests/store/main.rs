@@ -9,6 +9,8 @@ mod kill;
 mod lock;
 #[path = "../support/records.rs"]
 mod records;
+#[path = "../support/small_disk.rs"]
+mod small_disk;
 
 use jiff::Timestamp;
 use jobwright::job::{Fact, Job, Report};
