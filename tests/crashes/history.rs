@@ -101,6 +101,8 @@ struct Known {
     reported: BTreeSet<u64>,
     uids: BTreeSet<String>,
     runs: usize,
+    /// How often it was launched anew, after its record was forgotten.
+    anew: usize,
     may_be_lost: bool,
     guard_killed: bool,
     ended: Option<Shown>,
@@ -117,8 +119,20 @@ impl Known {
 
     fn saw_object(&mut self, id: &str, uid: &str, broken: &mut Vec<String>) {
         self.uids.insert(uid.to_owned());
-        if self.uids.len() > 1 {
+        if self.uids.len() > 1 + self.anew {
             broken.push(format!("{id}: more than one object was created: {:?}", self.uids));
+        }
+    }
+
+    /// Its record was forgotten, and the same ID launched again: that is another job.
+    fn begin_anew(&mut self, request: &Request) {
+        self.anew += 1;
+        self.ended = None;
+        self.cancelled = false;
+        self.reported.clear();
+        if let Request::Launch { task, brief, .. } = request {
+            self.asked = vec![(*task, *brief)];
+            self.rerun_of = None;
         }
     }
 }
@@ -243,6 +257,9 @@ impl Judge {
             (_, 503) => true,
             (Request::Launch { .. } | Request::Rerun { .. }, 201) => {
                 let first = !std::mem::replace(&mut known.launched, true);
+                if !first && gone {
+                    known.begin_anew(&request);
+                }
                 first || gone
             }
             (Request::Launch { .. } | Request::Rerun { .. }, 200) => {
@@ -286,7 +303,7 @@ impl Judge {
         for uid in uids {
             known.saw_object(id, uid, &mut broken);
         }
-        if uids.len() > 1 {
+        if uids.len() > 1 + known.anew {
             broken.push(format!("{id}: its command ran {} times", uids.len()));
         }
         self.broken.extend(broken);

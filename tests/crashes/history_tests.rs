@@ -108,6 +108,16 @@ fn a_forgotten_launch_is_found() {
 }
 
 #[test]
+fn a_job_that_was_forgotten_may_be_launched_anew() {
+    let twice = [(launch("a", 0), 201), (launch("b", 0), 201), (launch("a", 3), 201)];
+    let ended = [ran("a", &["u1", "u2"]), shown(&[("a", in_phase("Failed", Some(3)))])];
+    assert_eq!(faults(&[&[Entry::Retention(1)], &asked(&twice), &ended]), "");
+    let thrice = [ran("a", &["u1", "u2", "u3"])];
+    assert_broken(&[&[Entry::Retention(1)], &asked(&twice), &thrice], "more than one object");
+    assert_broken(&[&asked(&twice), &ended], "was answered with 201");
+}
+
+#[test]
 fn retention_excuses_only_what_is_too_much() {
     let launches = [(launch("a", 0), 201), (launch("b", 0), 201)];
     let left = [shown(&[("b", in_phase("Running", None))])];
