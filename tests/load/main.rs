@@ -1,6 +1,6 @@
 //! Load and leaks: the real program with the process executor, under a steady load of launches, reports and subscribers.
 //!
-//! `JOBWRIGHT_TEST_LOAD=300 cargo test --release --test load -- --ignored` for five minutes; an hour is 3600.
+//! `MALLOC_ARENA_MAX=2 JOBWRIGHT_TEST_LOAD=300 cargo test --release --test load -- --ignored` for five minutes; an hour is 3600.
 //! `JOBWRIGHT_TEST_LOAD_RATE` (50 jobs a second) and `JOBWRIGHT_TEST_LOAD_SUBSCRIBERS` (500) change the load.
 //!
 //! Jobs begin by a schedule that waits for nobody: what could not begin in time is late, and is counted. There is no
