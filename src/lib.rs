@@ -11,6 +11,7 @@
 //! | [`store`] | durable records |
 //! | [`job`] | what a job is: id, record, phase, evidence, report, verdict. Pure |
 //! | [`template`] | a file → a checked manifest. Pure but for reading the folder |
+//! | `unified` | the difference of two texts |
 //! | `lock` | one process at a time in a folder |
 //! | [`crash`] | points at which tests kill the program; empty in every other build |
 
@@ -23,3 +24,4 @@ mod lock;
 pub mod service;
 pub mod store;
 pub mod template;
+mod unified;

@@ -4,7 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The rooms from top to bottom: each may use those below it.
-const ROOMS: [&str; 9] = ["cli", "http", "service", "executor", "store", "template", "job", "lock", "crash"];
+const ROOMS: [&str; 10] =
+    ["cli", "http", "service", "executor", "store", "template", "job", "unified", "lock", "crash"];
 
 fn sources(under: &Path) -> Vec<PathBuf> {
     if !under.is_dir() {
