@@ -22,6 +22,8 @@ const GET: Access = Rights(&[Verb::Get]);
 const CREATE: Access = Rights(&[Verb::Create]);
 /// A rerun shows the parameters of the job before it.
 const RERUN: Access = Rights(&[Verb::Get, Verb::Create]);
+/// What is cancelled from the list is named there.
+const CANCEL: Access = Rights(&[Verb::List, Verb::Delete]);
 const DELETE: Access = Rights(&[Verb::Delete]);
 
 /// Method and path of every route within the gate, and what it needs. `HEAD` needs what `GET` needs.
@@ -62,10 +64,12 @@ const TABLE: &[(&str, &str, Access)] = &[
     ("POST", "/api/v1/templates/{name}/render", CREATE),
     ("POST", "/jobs/{id}/rerun", RERUN),
     ("POST", "/jobs/{id}/rerun/preview", RERUN),
+    ("POST", "/selected/rerun", RERUN),
     ("POST", "/api/v1/jobs/{id}/rerun", RERUN),
     // Ends a job, or its record.
     ("POST", "/jobs/{id}/cancel", DELETE),
     ("POST", "/jobs/{id}/delete", DELETE),
+    ("POST", "/selected/cancel", CANCEL),
     ("POST", "/api/v1/jobs/{id}/cancel", DELETE),
     ("DELETE", "/api/v1/jobs/{id}", DELETE),
 ];

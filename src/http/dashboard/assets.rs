@@ -58,6 +58,8 @@ assets! {
     script: SCRIPT = "app"."js", "text/javascript; charset=utf-8";
     /// Where the script of the launch form is.
     form_script: FORM_SCRIPT = "form"."js", "text/javascript; charset=utf-8";
+    /// Where the script of the list of jobs is.
+    jobs_script: JOBS_SCRIPT = "jobs"."js", "text/javascript; charset=utf-8";
     /// Where the script of the log is.
     log_script: LOG_SCRIPT = "log"."js", "text/javascript; charset=utf-8";
     /// Where the icon is.

@@ -9,6 +9,8 @@ use futures_util::StreamExt;
 use jiff::Timestamp;
 
 use super::page::{JobHtml, JobsHtml};
+use super::templates::token;
+use super::view::changes::{Changes, LastSuccess};
 use super::view::job::{Beside, History, JobPage};
 use super::view::list::{Filters, List};
 use super::view::log;
@@ -69,6 +71,8 @@ pub(super) async fn list(
         rows: page.items.iter().map(|job| Row::new(job, now)).collect(),
         older: page.next.map(|next| filters.address_at(&next.to_string())),
         any_jobs: counts.iter().any(|(_, count)| *count > 0),
+        token: token(),
+        here: filters.address_at(&filters.cursor),
         filters,
         faults,
     };
@@ -94,7 +98,12 @@ pub(super) async fn show(
     let wanted = id.clone();
     let (job, history) = app.read(move |store| Ok((store.job(&wanted)?, history(store, &wanted)?))).await?;
     let job = job.ok_or_else(|| app.service.unknown(id.clone()))?;
-    let beside = if headers.contains_key(LIVE) { Beside::default() } else { beside(&app, &job).await };
+    let beside = if headers.contains_key(LIVE) {
+        Beside::default()
+    } else {
+        let (beside, changes) = tokio::join!(beside(&app, &job), changes(&app, job.clone()));
+        Beside { changes: Some(changes?), ..beside }
+    };
     let page = JobPage::new(&job, &history, beside, Timestamp::now());
     let chrome = chrome("jobs", &caller);
     Ok(JobHtml { chrome, job: page })
@@ -114,6 +123,36 @@ fn history(store: &Store, id: &JobId) -> Result<History, StoreError> {
             return Ok(history);
         }
     }
+}
+
+/// What changed since the last success of the job's template: away from other requests, as it may take a while.
+async fn changes(app: &AppState, job: Job) -> Result<Changes, ApiError> {
+    app.read(move |store| {
+        let last = if job.intent.rebuilt.is_some() { LastSuccess::Nothing } else { last_success(store, &job)? };
+        Ok(Changes::new(&job, &last, Timestamp::now()))
+    })
+    .await
+}
+
+/// The last job of the same template that was launched before this one and succeeded, as far back as one request looks.
+fn last_success(store: &Store, job: &Job) -> Result<LastSuccess, StoreError> {
+    let query = Query {
+        phases: vec![Phase::Succeeded],
+        template: Some(job.intent.template.clone()),
+        until: Some(job.intent.created),
+        limit: Some(1),
+        ..Query::default()
+    };
+    let page = store.page(&query)?;
+    let found = match page.items.first() {
+        Some(view) => store.job(&view.id)?,
+        None => None,
+    };
+    Ok(match (found, page.next) {
+        (Some(job), _) => LastSuccess::Found(Box::new(job)),
+        (None, None) => LastSuccess::Nothing,
+        (None, Some(_)) => LastSuccess::NotAmong(Query::MAX_VISITS),
+    })
 }
 
 /// What stands beside the record: the manifest, and what there is of the log within a short time.
@@ -137,5 +176,5 @@ async fn beside(app: &AppState, job: &Job) -> Beside {
         Ok(Err(error)) => Some(format!("The log cannot be shown: {error}.")),
         Err(_) => Some("The executor has not given the log in time; load the page again.".to_owned()),
     };
-    Beside { manifest: job.intent.shown_manifest().map(yaml::write), log: lines, log_note }
+    Beside { manifest: job.intent.shown_manifest().map(yaml::write), log: lines, log_note, changes: None }
 }

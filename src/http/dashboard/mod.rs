@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `view` | what the pages show, as plain values: pure functions |
 //! | `page` | the pages as HTML, one type for each file under `templates/` |
-//! | `jobs`, `templates`, `acts`, `index` | the handlers |
+//! | `jobs`, `templates`, `acts`, `selected`, `index` | the handlers |
 //! | `sent` | a launch form that was sent, and what was wrong with it |
 //! | `assets` | stylesheet, scripts and icon |
 //!
@@ -17,6 +17,7 @@ mod assets;
 mod index;
 mod jobs;
 mod page;
+mod selected;
 mod sent;
 mod templates;
 mod view;
@@ -42,6 +43,8 @@ pub fn router() -> Router<AppState> {
         .route("/jobs/{id}/delete", post(acts::delete))
         .route("/jobs/{id}/rerun", get(templates::show_again).post(templates::launch_again))
         .route("/jobs/{id}/rerun/preview", post(templates::preview_again))
+        .route("/selected/cancel", post(selected::cancel))
+        .route("/selected/rerun", post(selected::rerun))
         .route("/templates", get(templates::list))
         .route("/templates/{name}", get(templates::show))
         .route("/templates/{name}/launch", post(templates::launch))

@@ -4,11 +4,13 @@ use askama::Template;
 use axum::http::{StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 
+use super::view::changes::Changes;
 use super::view::form::Input;
 use super::view::job::JobPage;
 use super::view::launch::{Card, LaunchPage, Preview};
 use super::view::list::List;
 use super::view::row::Row;
+use super::view::selected::DonePage;
 use super::view::url;
 use crate::http::{ApiError, Problem};
 
@@ -52,6 +54,8 @@ pages! {
     JobsHtml("jobs.html") { list: List }
     /// `/jobs/{id}`.
     JobHtml("job.html") { job: JobPage }
+    /// `/selected/cancel` and `/selected/rerun`.
+    SelectedHtml("selected.html") { page: DonePage }
     /// `/templates`.
     TemplatesHtml("templates.html") { cards: Vec<Card> }
     /// `/templates/{name}` and `/jobs/{id}/rerun`.

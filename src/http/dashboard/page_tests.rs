@@ -130,6 +130,7 @@ impl Sample {
             manifest: Some("apiVersion: batch/v1\nkind: Job\n".to_owned()),
             log: vec!["reading 31 pages".to_owned(), HOSTILE.to_owned()],
             log_note: None,
+            changes: None,
         };
         let page = JobHtml {
             chrome: Chrome { at: "jobs", menu: true, signed_in: None },
@@ -155,6 +156,8 @@ fn list(rows: Vec<Row>, query: &[(&str, &str)], any_jobs: bool) -> String {
         older: Some(filters.address_at("0123")).filter(|_| !rows.is_empty()),
         rows,
         any_jobs,
+        token: "01890a5d".to_owned(),
+        here: filters.address(),
         filters,
     };
     let chrome = Chrome { at: "jobs", menu: true, signed_in: Some("ada".to_owned()) };

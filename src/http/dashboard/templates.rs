@@ -317,6 +317,6 @@ async fn read(request: Request) -> Result<Sent, ApiError> {
 }
 
 /// The ID for the job that a form launches.
-fn token() -> String {
+pub(super) fn token() -> String {
     Uuid::now_v7().to_string()
 }

@@ -60,6 +60,10 @@
       const next = to.querySelector(`#${CSS.escape(old.id)}`);
       if (next) next.open = true;
     }
+    for (const old of from.querySelectorAll("input[type=checkbox][id]")) {
+      const next = to.querySelector(`#${CSS.escape(old.id)}`);
+      if (next) next.checked = old.checked;
+    }
   }
 
   // Puts `next` in the place of `old`, with the focus and what was opened by hand.

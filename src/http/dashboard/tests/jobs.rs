@@ -17,9 +17,14 @@ async fn the_page_of_a_job_shows_words_beside_evidence_to_its_end() {
     site.executor.exit(&id, 3, &["hello, \u{1b}[1mAda\u{1b}[0m", "<b>"]);
     site.until_log_kept(&id).await;
     let page = site.get("/jobs/k1").await.html;
-    for expected in
-        ["data-terminal", "Failed", "exit code 3", "hello, Ada\n&#60;b&#62;\n", "kind: Job", "/jobs/k1/delete"]
-    {
+    for expected in [
+        "data-terminal",
+        "Failed",
+        "exit code 3",
+        "hello, Ada\n&#60;b&#62;\n",
+        ">kind</span>: <span class=\"ys\">Job<",
+        "/jobs/k1/delete",
+    ] {
         assert!(page.contains(expected), "{expected} in {page}");
     }
 }
@@ -123,5 +128,31 @@ async fn a_page_that_is_brought_up_to_date_comes_without_log_and_manifest() {
     let request = Request::get("/jobs/k1").header("jobwright-live", "1");
     let live = site.send(request, String::new()).await.html;
     assert!(live.contains("Succeeded") && live.contains("id=\"history\""));
-    assert!(!live.contains("a line") && !live.contains("kind: Job"));
+    assert!(!live.contains("a line") && !live.contains(">kind</span>") && !live.contains("id=\"changes\""));
+}
+
+#[tokio::test]
+async fn a_job_is_compared_with_the_last_success_before_it() {
+    let site = Site::new().await;
+    let first = site.launch("k1").await;
+    assert!(site.get("/jobs/k1").await.html.contains("No job of this template had succeeded before"));
+    site.executor.exit(&first, 0, &[]);
+    site.until_log_kept(&first).await;
+    let failed = site.launch("k2").await;
+    site.executor.exit(&failed, 1, &[]);
+    site.until_log_kept(&failed).await;
+    let form = [("id", "k3"), ("p.who", "Grace <1>"), ("p.times", "2"), ("p.password", "hunter2")];
+    site.post("/templates/task/launch", &form).await;
+    let page = site.get("/jobs/k3").await.html;
+    for expected in [
+        "Compared with <a href=\"/jobs/k1\">",
+        "<bdi>Ada</bdi></del>",
+        "<bdi>Grace &#60;1&#62;</bdi></ins>",
+        "class=\"del\">-        - Ada\n",
+        "whether <code>password</code> changed",
+    ] {
+        assert!(page.contains(expected), "{expected} in {page}");
+    }
+    assert!(!page.contains("hunter2"));
+    assert!(site.get("/jobs/k2").await.html.contains("<strong>Nothing changed</strong>"));
 }

@@ -71,6 +71,7 @@ spec:
 mod checks;
 mod forms;
 mod jobs;
+mod selected;
 
 /// A running service, without a network.
 struct Site {

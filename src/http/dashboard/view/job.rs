@@ -3,11 +3,14 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
+use super::changes::Changes;
+use super::lanes::{Lane, lanes};
 use super::phase::{PhaseLook, meaning};
 use super::row::title;
 use super::time::{Span, When};
-use super::timeline::{Entry, Stretch, since, stretches};
+use super::timeline::{Entry, since};
 use super::url;
+use super::yaml::{Token, tokens};
 use crate::job::{ContainerState, ContainerStatus, Event, EventKind, Job, JobView, Phase, Report};
 
 /// The page of a job.
@@ -46,14 +49,23 @@ pub(crate) struct JobPage {
     pub(crate) commit: Option<String>,
     pub(crate) rerun_of: Option<(String, String)>,
     pub(crate) entries: Vec<Entry>,
-    pub(crate) stretches: Vec<Stretch>,
+    /// The phases and the runs of every container, to scale.
+    pub(crate) lanes: Vec<Lane>,
+    /// How many containers have no lane.
+    pub(crate) lanes_left_out: usize,
+    /// How long the lanes are, in words.
+    pub(crate) whole: Option<Span>,
     pub(crate) reports: Vec<Entry>,
     /// How many older entries of the history are not shown.
     pub(crate) left_out: usize,
+    /// What changed since the last success of this template, where the page tells it.
+    pub(crate) changes: Option<Changes>,
     /// The manifest as YAML, secrets masked, if it is known.
-    pub(crate) manifest: Option<String>,
+    pub(crate) manifest: Option<Vec<Token>>,
     pub(crate) log: Vec<String>,
     pub(crate) log_note: Option<String>,
+    /// Whether the log is what was kept of it, since its object is gone.
+    pub(crate) log_is_tail: bool,
 }
 
 /// What a worker said last.
@@ -131,6 +143,8 @@ pub(crate) struct Beside {
     pub(crate) log: Vec<String>,
     /// Why there is no log.
     pub(crate) log_note: Option<String>,
+    /// What changed since the last success of this template.
+    pub(crate) changes: Option<Changes>,
 }
 
 impl JobPage {
@@ -140,6 +154,7 @@ impl JobPage {
         let (intent, status) = (&job.intent, &job.status);
         let when = |at: Timestamp| When::new(at, now);
         let entered = since(events, view.phase).or(view.ended);
+        let (lanes, lanes_left_out) = lanes(job, events, now);
         let is_report = |event: &&Event| matches!(event.kind, EventKind::Report { .. });
         Self {
             id: view.id.to_string(),
@@ -180,12 +195,16 @@ impl JobPage {
             commit: intent.commit.clone(),
             rerun_of: intent.rerun_of.as_ref().map(|id| (id.to_string(), url::job(id))),
             entries: events.iter().rev().map(|event| Entry::new(event, now)).collect(),
-            stretches: stretches(view.created, view.ended, events, now),
+            whole: (!lanes.is_empty()).then(|| Span::new(view.created, view.ended, now)),
+            lanes,
+            lanes_left_out,
             reports: events.iter().rev().filter(is_report).map(|event| Entry::new(event, now)).collect(),
             left_out: history.left_out,
-            manifest: beside.manifest,
+            changes: beside.changes,
+            manifest: beside.manifest.as_deref().map(tokens),
             log: beside.log,
             log_note: beside.log_note,
+            log_is_tail: status.log_kept && (status.object_deleted || status.gone.is_some()),
         }
     }
 }
@@ -297,12 +316,17 @@ fn parameters(job: &Job) -> Option<Vec<Parameter>> {
     let known = intent.parameters.as_ref()?.iter();
     let shown = known.map(|(name, value)| Parameter {
         name: name.clone(),
-        value: match value {
-            Value::String(text) => text.clone(),
-            Value::Array(_) | Value::Object(_) => serde_json::to_string_pretty(value).unwrap_or_default(),
-            other => other.to_string(),
-        },
+        value: shown_value(value),
         secret: intent.secrets.iter().any(|secret| secret == name),
     });
     Some(shown.collect())
+}
+
+/// A parameter's value as a page shows it.
+pub(crate) fn shown_value(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Array(_) | Value::Object(_) => serde_json::to_string_pretty(value).unwrap_or_default(),
+        other => other.to_string(),
+    }
 }

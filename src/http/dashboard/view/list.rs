@@ -178,6 +178,10 @@ pub(crate) struct List {
     pub(crate) older: Option<String>,
     /// Whether there are jobs at all, in any view.
     pub(crate) any_jobs: bool,
+    /// From which the IDs follow of what is launched from a selection.
+    pub(crate) token: String,
+    /// The address of this very view.
+    pub(crate) here: String,
 }
 
 /// A moment: a span back from now (`30m`, `24h`, `7d`), a day or a time. Without a zone it is in UTC.

@@ -1,9 +1,9 @@
-//! The history of a job: in sentences, and drawn to scale.
+//! The history of a job, in sentences.
 
 use jiff::Timestamp;
 
 use super::phase::PhaseLook;
-use super::time::{When, duration};
+use super::time::When;
 use crate::job::{Event, EventKind, Phase, Source};
 
 /// One entry of the history.
@@ -107,60 +107,6 @@ pub(crate) fn since(events: &[Event], phase: Phase) -> Option<Timestamp> {
     change.map(|event| event.at)
 }
 
-/// A stretch of a job's life in one phase, as a part of the whole.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Stretch {
-    pub(crate) word: &'static str,
-    pub(crate) colour: &'static str,
-    /// Where it begins, in thousandths of the whole.
-    pub(crate) from: u32,
-    /// How long it is, in thousandths of the whole; at least 4, so that it can be seen.
-    pub(crate) width: u32,
-    /// How long it is, in words.
-    pub(crate) lasted: String,
-}
-
-/// How long the job was in each phase, to scale, up to its end or to now.
-pub(crate) fn stretches(
-    created: Timestamp,
-    ended: Option<Timestamp>,
-    events: &[Event],
-    now: Timestamp,
-) -> Vec<Stretch> {
-    let end = ended.unwrap_or(now).max(created);
-    let mut starts = vec![(Phase::Pending, created)];
-    for event in events {
-        if let EventKind::Phase { from, to, .. } = event.kind
-            && from != to
-        {
-            // Times come from several clocks: none may lead back.
-            let last = starts.last().map_or(created, |(_, at)| *at);
-            starts.push((to, event.at.clamp(last, end)));
-        }
-    }
-    let whole = end.duration_since(created).as_secs_f64();
-    if whole <= 0.0 {
-        return Vec::new();
-    }
-    let ends = starts.iter().skip(1).map(|(_, at)| *at).chain([end]);
-    starts
-        .iter()
-        .zip(ends)
-        .filter(|((phase, _), _)| !phase.is_terminal())
-        .map(|((phase, from), to)| {
-            let look = PhaseLook::from(*phase);
-            let part = |span: f64| (span / whole * 1000.0).round() as u32;
-            Stretch {
-                word: look.word,
-                colour: look.colour,
-                from: part(from.duration_since(created).as_secs_f64()),
-                width: part(to.duration_since(*from).as_secs_f64()).max(4),
-                lasted: duration(*from, to),
-            }
-        })
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -204,35 +150,5 @@ mod tests {
         ];
         assert_eq!(since(&events, Phase::Running), Some(at(2)));
         assert_eq!(since(&events, Phase::Failed), None);
-    }
-
-    #[test]
-    fn stretches_are_drawn_to_scale() {
-        let events = [
-            phase(10, Phase::Pending, Phase::Waiting),
-            phase(20, Phase::Waiting, Phase::Running),
-            phase(100, Phase::Running, Phase::Succeeded),
-        ];
-        let shown: Vec<_> = stretches(at(0), Some(at(100)), &events, at(500))
-            .into_iter()
-            .map(|it| (it.word, it.from, it.width, it.lasted))
-            .collect();
-        let expected =
-            [("Pending", 0, 100, "10 s"), ("Waiting", 100, 100, "10 s"), ("Running", 200, 800, "1 min 20 s")];
-        let expected = expected.map(|(word, from, width, lasted)| (word, from, width, lasted.to_owned()));
-        assert_eq!(shown, expected);
-    }
-
-    #[test]
-    fn clocks_that_disagree_draw_nothing_outside() {
-        let events = [
-            phase(50, Phase::Pending, Phase::Running),
-            phase(20, Phase::Running, Phase::Waiting),
-            phase(900, Phase::Waiting, Phase::Failed),
-        ];
-        for it in stretches(at(0), Some(at(100)), &events, at(100)) {
-            assert!(it.from + it.width <= 1004, "{it:?}");
-        }
-        assert!(stretches(at(5), Some(at(5)), &[], at(9)).is_empty());
     }
 }
