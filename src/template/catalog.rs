@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::files::Files;
+use super::lint::{Report, lint_template};
 use super::problem::LoadError;
 use super::suggest::nearest;
 use super::template::{Partials, Settings, Template};
@@ -124,6 +125,8 @@ pub enum State {
     Broken {
         /// Why.
         error: LoadError,
+        /// The file's text, where it could be read.
+        source: Option<Arc<str>>,
         /// The version before, which goes on working.
         last_good: Option<Arc<Template>>,
     },
@@ -148,6 +151,15 @@ impl Entry {
         }
     }
 
+    /// The file's text as it is now, where it could be read.
+    #[must_use]
+    pub fn source(&self) -> Option<&str> {
+        match &self.state {
+            State::Loaded(template) => Some(template.source()),
+            State::Broken { source, .. } => source.as_deref(),
+        }
+    }
+
     /// The title, or the name where none is known.
     #[must_use]
     pub fn title(&self) -> &str {
@@ -166,6 +178,7 @@ impl Entry {
 pub struct Catalog {
     entries: BTreeMap<String, Entry>,
     partials: Partials,
+    settings: Settings,
 }
 
 impl Catalog {
@@ -190,18 +203,22 @@ impl Catalog {
             .templates
             .into_iter()
             .map(|(name, text)| {
-                let loaded =
-                    text.map_err(LoadError::from).and_then(|text| Template::load(&name, &text, &partials, settings));
+                let loaded = match &text {
+                    Ok(text) => Template::load(&name, text, &partials, settings),
+                    Err(problem) => Err(problem.clone().into()),
+                };
                 let state = match loaded {
                     Ok(template) => State::Loaded(Arc::new(template.in_repository(repository.clone()))),
-                    Err(error) => {
-                        State::Broken { error, last_good: self.entries.get(&name).and_then(Entry::template).cloned() }
-                    }
+                    Err(error) => State::Broken {
+                        error,
+                        source: text.ok().map(Arc::from),
+                        last_good: self.entries.get(&name).and_then(Entry::template).cloned(),
+                    },
                 };
                 (name.clone(), Entry { name, state })
             })
             .collect();
-        Ok(Self { entries, partials })
+        Ok(Self { entries, partials, settings: settings.clone() })
     }
 
     /// Loads one template without looking at the others: the quick way for a command.
@@ -257,6 +274,14 @@ impl Catalog {
     #[must_use]
     pub fn partials(&self) -> &Partials {
         &self.partials
+    }
+
+    /// What lint has to say about a template as its file is now; nothing where there is no such file, or it cannot be
+    /// read.
+    #[must_use]
+    pub fn lint(&self, name: &str) -> Option<Report> {
+        let source = self.entry(name)?.source()?;
+        Some(lint_template("", name, source, &self.partials, &self.settings))
     }
 
     /// Settings that were given and that no template declares: misspelt, probably.

@@ -1,5 +1,7 @@
 //! From a field's path to its line in a YAML text. Used only when there is something to report.
 
+use std::collections::HashMap;
+
 use saphyr_parser::{Event, Parser};
 
 /// Line and column (both from 1) of the deepest part of `path` that the text has. `path` is as
@@ -36,6 +38,36 @@ pub(crate) fn locate(text: &str, path: &str) -> Option<(usize, usize)> {
         }
     }
     best.map(|(_, place)| place)
+}
+
+/// The place of every mapping key in the order of the text, by its path as a JSON Pointer: `/parameters/properties/day`.
+/// Maps that were read are sorted by name; people write them in the order that they mean.
+pub(crate) fn key_order(text: &str) -> HashMap<String, usize> {
+    let mut order = HashMap::new();
+    let mut stack: Vec<Frame> = Vec::new();
+    for event in Parser::new_from_str(text) {
+        let Ok((event, _)) = event else { break };
+        let is_key = matches!(stack.last(), Some(Frame { key_next: true, list: false, .. }));
+        match event {
+            Event::Scalar(key, ..) if is_key => {
+                if let Some(frame) = stack.last_mut() {
+                    frame.token = key.replace('~', "~0").replace('/', "~1");
+                }
+                let next = order.len();
+                order.entry(stack.iter().map(|frame| format!("/{}", frame.token)).collect()).or_insert(next);
+                toggle(&mut stack);
+            }
+            Event::SequenceStart(..) => stack.push(Frame::new(true)),
+            Event::MappingStart(..) => stack.push(Frame::new(false)),
+            Event::SequenceEnd | Event::MappingEnd => {
+                stack.pop();
+                toggle(&mut stack);
+            }
+            Event::Scalar(..) | Event::Alias(_) => toggle(&mut stack),
+            _ => {}
+        }
+    }
+    order
 }
 
 struct Frame {
@@ -100,7 +132,7 @@ pub(crate) fn push_key(path: &mut String, key: &str) {
 
 #[cfg(test)]
 mod tests {
-    use super::locate;
+    use super::{key_order, locate};
 
     const TEXT: &str = "\
 spec:
@@ -117,6 +149,15 @@ spec:
         assert_eq!(locate(TEXT, "spec.containers[0].image"), Some((4, 7)));
         assert_eq!(locate(TEXT, "spec.containers[1].args[1]"), Some((6, 17)));
         assert_eq!(locate(TEXT, "spec.labels[a.b/c]"), Some((7, 12)));
+    }
+
+    #[test]
+    fn keys_keep_the_order_in_which_they_are_written() {
+        let order = key_order("b:\n  z: {y: 1, x/w: [c, d]}\n  a: 1\na: 2\n");
+        let mut keys: Vec<_> = order.into_iter().collect();
+        keys.sort_by_key(|(_, place)| *place);
+        let keys: Vec<_> = keys.iter().map(|(key, _)| key.as_str()).collect();
+        assert_eq!(keys, ["/b", "/b/z", "/b/z/y", "/b/z/x~1w", "/b/a", "/a"]);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use super::expr::{Data, Root};
 use super::fill::{Shape, ShapeError, weight};
 use super::frontmatter::{self, FrontMatter};
 use super::limits::Limit;
-use super::locate::locate;
+use super::locate::{key_order, locate};
 use super::manifest;
 use super::params::{self, Checked};
 use super::problem::{Code, Fault, LoadError, Place, Problem, RenderError};
@@ -66,6 +66,7 @@ pub struct Template {
     compiled: Compiled,
     digest: Digest,
     repository: Option<Arc<Repository>>,
+    order: OnceLock<HashMap<String, usize>>,
     only_shape: OnceLock<Arc<Shape>>,
     shapes: RwLock<Shapes>,
 }
@@ -115,6 +116,7 @@ impl Template {
             compiled,
             digest,
             repository: None,
+            order: OnceLock::new(),
             only_shape: OnceLock::new(),
             shapes: RwLock::default(),
         })
@@ -179,6 +181,18 @@ impl Template {
     #[must_use]
     pub fn source(&self) -> &str {
         &self.source
+    }
+
+    /// Where a key of the front matter stands among all of them, by its JSON Pointer, such as
+    /// `/parameters/properties/day`: forms show parameters in the order in which the file declares them.
+    #[must_use]
+    pub fn order_of(&self, pointer: &str) -> Option<usize> {
+        let order = self.order.get_or_init(|| {
+            let head: usize =
+                self.source.split_inclusive('\n').take(self.body_line.saturating_sub(2)).map(str::len).sum();
+            key_order(&self.source[..head])
+        });
+        order.get(pointer).copied()
     }
 
     /// The line of the file on which the Job begins, from 1.

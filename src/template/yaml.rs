@@ -299,18 +299,23 @@ impl<'de> serde::Deserialize<'de> for Key {
 /// # Errors
 /// A message with line and column when the text is not one YAML mapping.
 pub fn read_object(text: &str) -> Result<Map<String, Value>, String> {
-    match read(text) {
-        Ok(Value::Object(map)) => Ok(map),
-        Ok(Value::Null) => Ok(Map::new()),
-        Ok(_) => Err("expected a mapping of names to values".to_owned()),
-        Err(error) => Err(match (error.line, error.column) {
-            (Some(line), Some(column)) => {
-                format!("line {line}, column {column}: {}", error.message)
-            }
-            (Some(line), None) => format!("line {line}: {}", error.message),
-            _ => error.message,
-        }),
+    match read_value(text)? {
+        Value::Object(map) => Ok(map),
+        Value::Null => Ok(Map::new()),
+        _ => Err("expected a mapping of names to values".to_owned()),
     }
+}
+
+/// Reads one value from YAML (or JSON); an empty text is `null`.
+///
+/// # Errors
+/// A message with line and column when the text is not one YAML document.
+pub fn read_value(text: &str) -> Result<Value, String> {
+    read(text).map_err(|error| match (error.line, error.column) {
+        (Some(line), Some(column)) => format!("line {line}, column {column}: {}", error.message),
+        (Some(line), None) => format!("line {line}: {}", error.message),
+        _ => error.message,
+    })
 }
 
 /// Writes a value as a YAML document: block style, keys sorted, strings quoted wherever any YAML

@@ -45,6 +45,8 @@ const TABLE: &[(&str, &str, Access)] = &[
     ("GET", "/jobs", LIST),
     ("GET", "/templates", LIST),
     ("GET", "/templates/{name}", LIST),
+    ("GET", "/templates/{name}/launch", LIST),
+    ("GET", "/templates/{name}/preview", LIST),
     ("GET", "/api/v1/events", LIST),
     ("GET", "/api/v1/jobs", LIST),
     ("GET", "/api/v1/templates", LIST),

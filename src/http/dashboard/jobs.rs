@@ -9,7 +9,7 @@ use futures_util::StreamExt;
 use jiff::Timestamp;
 
 use super::page::{JobHtml, JobsHtml};
-use super::templates::token;
+use super::launch::token;
 use super::view::changes::{Changes, LastSuccess};
 use super::view::job::{Beside, History, JobPage};
 use super::view::list::{Filters, List};

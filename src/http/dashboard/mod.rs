@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `view` | what the pages show, as plain values: pure functions |
 //! | `page` | the pages as HTML, one type for each file under `templates/` |
-//! | `jobs`, `templates`, `acts`, `selected`, `index` | the handlers |
+//! | `jobs`, `templates`, `launch`, `acts`, `selected`, `index` | the handlers |
 //! | `sent` | a launch form that was sent, and what was wrong with it |
 //! | `assets` | stylesheet, scripts and icon |
 //!
@@ -16,6 +16,7 @@ mod acts;
 mod assets;
 mod index;
 mod jobs;
+mod launch;
 mod page;
 mod selected;
 mod sent;
@@ -41,14 +42,14 @@ pub fn router() -> Router<AppState> {
         .route("/jobs/{id}", get(jobs::show))
         .route("/jobs/{id}/cancel", post(acts::cancel))
         .route("/jobs/{id}/delete", post(acts::delete))
-        .route("/jobs/{id}/rerun", get(templates::show_again).post(templates::launch_again))
-        .route("/jobs/{id}/rerun/preview", post(templates::preview_again))
+        .route("/jobs/{id}/rerun", get(launch::show_again).post(launch::launch_again))
+        .route("/jobs/{id}/rerun/preview", post(launch::preview_again))
         .route("/selected/cancel", post(selected::cancel))
         .route("/selected/rerun", post(selected::rerun))
         .route("/templates", get(templates::list))
-        .route("/templates/{name}", get(templates::show))
-        .route("/templates/{name}/launch", post(templates::launch))
-        .route("/templates/{name}/preview", post(templates::preview))
+        .route("/templates/{name}", get(launch::show))
+        .route("/templates/{name}/launch", get(launch::show_from_form).post(launch::launch))
+        .route("/templates/{name}/preview", get(launch::show_from_form).post(launch::preview))
         .route("/index", get(index::show))
         .route("/assets/{name}", get(assets::serve))
         .route("/favicon.ico", get(assets::favicon))

@@ -5,7 +5,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 
 use super::view::changes::Changes;
-use super::view::form::Input;
+use super::view::form::{Input, Part};
 use super::view::job::JobPage;
 use super::view::launch::{Card, LaunchPage, Preview};
 use super::view::list::List;
@@ -32,7 +32,7 @@ impl Chrome {
 }
 
 macro_rules! pages {
-    ($($(#[$doc:meta])* $name:ident($path:literal) { $($field:ident: $type:ty),* $(,)? })*) => {$(
+    ($($(#[$doc:meta])* $name:ident($path:literal, $cache:expr) { $($field:ident: $type:ty),* $(,)? })*) => {$(
         $(#[$doc])*
         #[derive(Template)]
         #[template(path = $path)]
@@ -43,7 +43,7 @@ macro_rules! pages {
 
         impl IntoResponse for $name {
             fn into_response(self) -> Response {
-                html(&self)
+                html(&self, $cache)
             }
         }
     )*};
@@ -51,17 +51,17 @@ macro_rules! pages {
 
 pages! {
     /// `/`.
-    JobsHtml("jobs.html") { list: List }
+    JobsHtml("jobs.html", PRESENT) { list: List }
     /// `/jobs/{id}`.
-    JobHtml("job.html") { job: JobPage }
+    JobHtml("job.html", PRESENT) { job: JobPage }
     /// `/selected/cancel` and `/selected/rerun`.
-    SelectedHtml("selected.html") { page: DonePage }
+    SelectedHtml("selected.html", PRESENT) { page: DonePage }
     /// `/templates`.
-    TemplatesHtml("templates.html") { cards: Vec<Card> }
+    TemplatesHtml("templates.html", PRESENT) { window: usize, cards: Vec<Card> }
     /// `/templates/{name}` and `/jobs/{id}/rerun`.
-    LaunchHtml("launch.html") { page: LaunchPage }
+    LaunchHtml("launch.html", RETURN) { page: LaunchPage }
     /// `/index`.
-    IndexHtml("index.html") {
+    IndexHtml("index.html", PRESENT) {
         template: String,
         rows: Vec<Row>,
         more: bool,
@@ -70,20 +70,26 @@ pages! {
         wrong: Option<String>,
     }
     /// Something went wrong.
-    ErrorHtml("error.html") {
+    ErrorHtml("error.html", PRESENT) {
         status: u16,
         title: String,
         detail: String,
         next: (String, String),
     }
     /// `/login`.
-    LoginHtml("login.html") { error: Option<String>, next: String }
+    LoginHtml("login.html", PRESENT) { error: Option<String>, next: String }
 }
 
-/// A page as a response. Pages show the present: no cache keeps them.
-fn html(page: &impl Template) -> Response {
+/// Most pages show the present: no cache keeps them.
+const PRESENT: &str = "no-store";
+/// Who goes back to a form finds the form that was sent, with its token, so that sending it again launches nothing new.
+/// A fresh one would.
+const RETURN: &str = "private, no-cache";
+
+/// A page as a response.
+fn html(page: &impl Template, cache: &'static str) -> Response {
     match page.render() {
-        Ok(text) => ([(header::CACHE_CONTROL, "no-store")], Html(text)).into_response(),
+        Ok(text) => ([(header::CACHE_CONTROL, cache)], Html(text)).into_response(),
         Err(error) => ApiError::internal(error).into_response(),
     }
 }

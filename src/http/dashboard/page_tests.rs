@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::http::dashboard::view::control::Declared;
 use crate::http::dashboard::view::form::{Wrong, fields};
 use crate::http::dashboard::view::job::{Beside, History};
 use crate::http::dashboard::view::launch::{LaunchForm, Notice};
@@ -204,7 +205,9 @@ fn schema() -> Value {
             "dry_run": {"type": "boolean", "default": false, "description": "Builds the report, but mails it to nobody"},
             "to": {"type": "array", "items": {"type": "string"}, "default": []},
             "limits": {"type": "object"},
-            "key": {"type": "string", "writeOnly": true}
+            "key": {"type": "string", "writeOnly": true},
+            "days": {"type": "array", "uniqueItems": true, "items": {"enum": ["mon", "<b>"]}},
+            "db": {"type": "object", "properties": {"host": {"type": "string", "title": HOSTILE}}}
         }
     })
 }
@@ -222,15 +225,15 @@ fn launch(texts: &[(&str, &str)], wrongs: &[Wrong], preview: Preview) -> String 
         can_ask: true,
         rerun_of: None,
         unknown: false,
-        examples: vec![("small".to_owned(), "/templates/nightly-report?example=small".to_owned())],
         broken: None,
         form: Some(LaunchForm {
             token: "01890a5d".to_owned(),
-            fields: fields(&schema(), &Texts::read(&pairs), wrongs),
+            fields: fields(&Declared::all(&schema(), &|_| 0), &Texts::read(&pairs), wrongs),
             preview,
             notice: wrongs.is_empty().then(Notice::default).filter(|_| false),
             ..LaunchForm::default()
         }),
+        about: None,
     };
     let chrome = Chrome { at: "templates", menu: true, signed_in: None };
     LaunchHtml { chrome, page }.render().unwrap()

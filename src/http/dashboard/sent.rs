@@ -1,16 +1,16 @@
 //! A launch form that was sent, and what was wrong with it.
 
 use axum::http::StatusCode;
-use serde_json::{Map, Value};
 
+use super::view::control::Declared;
 use super::view::form::{Wrong, fields};
 use super::view::launch::{LaunchForm, Notice, Preview};
-use super::view::texts::Texts;
+use super::view::texts::{Texts, Values};
 use super::view::url;
 use crate::http::ApiError;
 use crate::job::{JobId, JobName};
 use crate::service::{Difference, ServiceError};
-use crate::template::{Fault, yaml};
+use crate::template::Fault;
 
 /// What the form held.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -23,6 +23,8 @@ pub(super) struct Sent {
     pub(super) name: String,
     /// Whether the executor is to be asked about the manifest.
     pub(super) ask: bool,
+    /// Whether the script asks, which needs no more of the page than the form and the manifest.
+    pub(super) part: bool,
     /// The parameters.
     pub(super) texts: Texts,
 }
@@ -40,12 +42,13 @@ impl Sent {
             found.map_or("", |(_, value)| value.trim()).to_owned()
         };
         let ask = first("server") == "true";
-        Self { token: first("token"), id: first("id"), name: first("name"), ask, texts: Texts::read(pairs) }
+        let part = first("part") == "preview";
+        Self { token: first("token"), id: first("id"), name: first("name"), ask, part, texts: Texts::read(pairs) }
     }
 
     /// The parameters' values, as they were meant.
-    pub(super) fn values(&self, schema: &Value) -> Map<String, Value> {
-        self.texts.values(schema, |text| yaml::read_object(text).ok())
+    pub(super) fn values(&self, declared: &[Declared]) -> Values {
+        self.texts.values(declared)
     }
 
     /// What the job is to be called: by the ID that was typed, or else by the form's own.
@@ -66,14 +69,14 @@ impl Sent {
     }
 
     /// The form with all that was typed, and what is wrong with it.
-    pub(super) fn form(&self, schema: &Value, refused: &Refused) -> LaunchForm {
+    pub(super) fn form(&self, declared: &[Declared], refused: &Refused) -> LaunchForm {
         LaunchForm {
             token: self.token.clone(),
             id: self.id.clone(),
             id_wrong: refused.id.clone(),
             name: self.name.clone(),
             name_wrong: refused.name.clone(),
-            fields: fields(schema, &self.texts, &refused.wrongs),
+            fields: fields(declared, &self.texts, &refused.wrongs),
             notice: refused.notice.clone(),
             preview: Preview::Nothing,
         }
@@ -127,11 +130,16 @@ impl Refused {
 }
 
 /// What the service's refusal means for the form; an error where it has nothing to do with it.
-pub(super) fn refused(error: ServiceError, sent: &Sent) -> Result<Refused, ApiError> {
+pub(super) fn refused(error: ServiceError, sent: &Sent, declared: &[Declared]) -> Result<Refused, ApiError> {
     let notice = |text: &str, facts| Some(Notice { text: text.to_owned(), facts, link: None });
     Ok(match error {
         ServiceError::InvalidParameters { faults, .. } => {
-            Refused { wrongs: faults.iter().map(wrong).collect(), ..Refused::default() }
+            let unreadable = sent.values(declared).unreadable;
+            // That a text is no object follows from its being no YAML.
+            let known = |fault: &&Fault| !unreadable.iter().any(|wrong| wrong.path == fault.path);
+            let mut wrongs: Vec<Wrong> = faults.iter().filter(known).map(wrong).collect();
+            wrongs.extend(unreadable);
+            Refused { wrongs, ..Refused::default() }
         }
         ServiceError::SecretsNeeded { names } => {
             Refused { wrongs: names.into_iter().map(secret_needed).collect(), ..Refused::default() }
@@ -198,6 +206,8 @@ fn conflict(id: &JobId, differences: &[Difference], sent: &Sent) -> Refused {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
 
     fn sent(id: &str) -> Sent {
@@ -212,7 +222,7 @@ mod tests {
             requested: Value::from("2026-01-31"),
         };
         let error = ServiceError::Conflict { id: "k1".parse().unwrap(), differences: vec![difference] };
-        refused(error, sent).unwrap()
+        refused(error, sent, &[]).unwrap()
     }
 
     #[test]
@@ -250,6 +260,6 @@ mod tests {
 
     #[test]
     fn what_has_nothing_to_do_with_the_form_is_an_error() {
-        assert!(refused(ServiceError::ShuttingDown, &Sent::default()).is_err());
+        assert!(refused(ServiceError::ShuttingDown, &Sent::default(), &[]).is_err());
     }
 }

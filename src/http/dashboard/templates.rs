@@ -1,30 +1,30 @@
-//! The templates, and the forms that launch from them: a fresh one for a template, and one for a job that is to be run
-//! again.
+//! The templates: their list, and what there is to know about one of them.
 
-use std::sync::Arc;
+use axum::extract::State;
+use jiff::Timestamp;
 
-use axum::extract::{RawQuery, Request, State};
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Redirect, Response};
-use serde_json::{Map, Value};
-use uuid::Uuid;
-
-use super::page::{LaunchHtml, TemplatesHtml};
-use super::sent::{Refused, Sent, refused};
-use super::view::launch::{Card, LaunchForm, LaunchPage, Preview};
-use super::view::texts::Texts;
+use super::chrome;
+use super::page::TemplatesHtml;
+use super::view::about::{About, LOOKED_AT};
+use super::view::launch::Card;
+use super::view::outcomes::{Outcomes, WINDOW};
 use super::view::url;
-use super::{chrome, pairs};
-use crate::http::extract::{JobPath, MAX_BODY, NamePath, read_body};
 use crate::http::{ApiError, AppState, Caller};
-use crate::job::{Intent, JobId};
-use crate::service::{LaunchRequest, Launched, RenderRequest, Rerun, ServiceError};
-use crate::template::{Entry, Template};
+use crate::job::JobView;
+use crate::store::{Query, Store, StoreError};
+use crate::template::Entry;
 
 /// `GET /templates`.
-pub(super) async fn list(State(app): State<AppState>, caller: Caller) -> TemplatesHtml {
+pub(super) async fn list(State(app): State<AppState>, caller: Caller) -> Result<TemplatesHtml, ApiError> {
     let catalog = app.service.catalog();
-    let card = |entry: &Entry| Card {
+    let now = Timestamp::now();
+    let cards = app.read(move |store| catalog.entries().map(|entry| card(store, entry, now)).collect()).await?;
+    Ok(TemplatesHtml { chrome: chrome("templates", &caller), window: WINDOW, cards })
+}
+
+fn card(store: &Store, entry: &Entry, now: Timestamp) -> Result<Card, StoreError> {
+    let jobs = newest(store, &entry.name, WINDOW)?;
+    Ok(Card {
         name: entry.name.clone(),
         href: url::template(&entry.name),
         title: entry.title().to_owned(),
@@ -32,291 +32,25 @@ pub(super) async fn list(State(app): State<AppState>, caller: Caller) -> Templat
         parameters: entry.template().map_or(0, |it| it.parameters().len()),
         error: entry.error().map(ToString::to_string),
         launchable: entry.template().is_some(),
-    };
-    TemplatesHtml { chrome: chrome("templates", &caller), cards: catalog.entries().map(card).collect() }
-}
-
-/// What a form launches: a template, or a job once more.
-struct Subject {
-    entry: Entry,
-    again: Option<Intent>,
-}
-
-impl Subject {
-    fn of_template(app: &AppState, name: String) -> Result<Self, ApiError> {
-        let catalog = app.service.catalog();
-        match catalog.entry(&name) {
-            Some(entry) => Ok(Self { entry: entry.clone(), again: None }),
-            None => {
-                let suggestion = catalog.get(&name).err().and_then(|error| error.suggestion);
-                Err(ServiceError::UnknownTemplate { name, suggestion }.into())
-            }
-        }
-    }
-
-    fn of_job(app: &AppState, id: JobId) -> Result<Self, ApiError> {
-        let intent = app.service.store().intent(&id).map_err(ServiceError::Store)?;
-        let intent = intent.ok_or_else(|| app.service.unknown(id))?;
-        let subject = Self::of_template(app, intent.template.clone())?;
-        Ok(Self { again: Some(intent), ..subject })
-    }
-
-    /// The version of the template that works.
-    fn template(&self) -> Result<&Arc<Template>, ApiError> {
-        self.entry.template().ok_or_else(|| {
-            let name = self.entry.name.clone();
-            let error = self.entry.error().map(ToString::to_string).unwrap_or_default();
-            ServiceError::BrokenTemplate { name, error }.into()
-        })
-    }
-
-    /// What a fresh form holds.
-    fn texts(&self, example: Option<&str>) -> Texts {
-        let Some(template) = self.entry.template() else {
-            return Texts::default();
-        };
-        let schema = template.schema();
-        let example = example.and_then(|name| template.examples().get(name));
-        match (&self.again, example) {
-            (Some(Intent { parameters: Some(known), .. }), _) => Texts::of_values(schema, known),
-            (_, Some(values)) => Texts::defaults(schema).with(Texts::of_values(schema, values)),
-            (_, None) => Texts::defaults(schema),
-        }
-    }
-
-    fn page(&self, app: &AppState, caller: &Caller, form: LaunchForm) -> LaunchHtml {
-        let entry = &self.entry;
-        let href = url::template(&entry.name);
-        let job = self.again.as_ref().map(|intent| (intent.id.to_string(), url::job(&intent.id)));
-        let (launch_to, preview_to) = match &job {
-            None => (format!("{href}/launch"), format!("{href}/preview")),
-            Some((_, job)) => (format!("{job}/rerun"), format!("{job}/rerun/preview")),
-        };
-        let examples = entry.template().filter(|_| job.is_none()).map(|it| it.examples().keys());
-        LaunchHtml {
-            chrome: chrome("templates", caller),
-            page: LaunchPage {
-                template: entry.name.clone(),
-                title: entry.title().to_owned(),
-                description: entry.description().map(str::to_owned),
-                jobs_href: url::with_query("/", [("template", entry.name.as_str())]),
-                examples: examples
-                    .into_iter()
-                    .flatten()
-                    .map(|name| (name.clone(), url::with_query(&href, [("example", name.as_str())])))
-                    .collect(),
-                href,
-                launch_to,
-                preview_to,
-                can_ask: app.service.can_dry_run(),
-                rerun_of: job,
-                unknown: self.again.as_ref().is_some_and(|intent| intent.parameters.is_none()),
-                broken: entry.error().map(ToString::to_string),
-                form: entry.template().map(|_| form),
-            },
-        }
-    }
-
-    /// The parameters to send. For a job once more, what the form leaves out is taken away from the first job's.
-    fn parameters(&self, template: &Template, sent: &Sent) -> Map<String, Value> {
-        let mut values = sent.values(template.schema());
-        if let Some(intent) = &self.again {
-            let names: Vec<&String> = match &intent.parameters {
-                Some(known) => known.keys().filter(|name| !intent.secrets.contains(name)).collect(),
-                // Nothing is known of them, and the form has all of them.
-                None => template.parameters().iter().map(|parameter| &parameter.name).collect(),
-            };
-            for name in names {
-                values.entry(name.clone()).or_insert(Value::Null);
-            }
-        }
-        values
-    }
-
-    /// What the form's values would launch.
-    async fn preview(&self, app: &AppState, template: &Template, sent: &Sent) -> Result<Preview, ServiceError> {
-        let ids = sent.ids().ok();
-        let request = RenderRequest {
-            template: self.entry.name.clone(),
-            parameters: sent.values(template.schema()),
-            id: ids.as_ref().map(|ids| ids.id.clone()),
-            name: ids.and_then(|ids| ids.name),
-        };
-        if !sent.ask {
-            return Ok(Preview::Manifest { text: app.service.render(&request)?.to_yaml(), approved: None });
-        }
-        Ok(match app.service.dry_run(&request).await {
-            Ok(approved) => Preview::Manifest { text: approved.rendered.to_yaml(), approved: Some(approved.warnings) },
-            Err(ServiceError::Executor(error)) => Preview::Wrong(vec![error.to_string()]),
-            Err(error) => return Err(error),
-        })
-    }
-
-    async fn launch(&self, app: &AppState, caller: &Caller, sent: &Sent) -> Result<Launched, Refused> {
-        let template = self.template()?;
-        let ids = sent.ids()?;
-        let parameters = self.parameters(template, sent);
-        let launched = match &self.again {
-            None => {
-                let request = LaunchRequest {
-                    template: self.entry.name.clone(),
-                    id: Some(ids.id),
-                    name: ids.name,
-                    parameters,
-                    by: caller.name.clone(),
-                };
-                app.service.launch(request).await
-            }
-            Some(intent) => {
-                let change = Rerun { id: Some(ids.id), name: ids.name, parameters, by: caller.name.clone() };
-                app.service.rerun(&intent.id, change).await
-            }
-        };
-        app.metrics.launched(match &launched {
-            Ok(Launched { created: true, .. }) => "created",
-            Ok(_) => "repeated",
-            Err(_) => "refused",
-        });
-        launched.or_else(|error| Err(refused(error, sent)?))
-    }
-}
-
-/// `GET /templates/{name}`.
-pub(super) async fn show(
-    State(app): State<AppState>,
-    caller: Caller,
-    NamePath(name): NamePath,
-    RawQuery(query): RawQuery,
-) -> Result<LaunchHtml, ApiError> {
-    let query = pairs(query.unwrap_or_default().as_bytes())?;
-    let example = query.iter().find(|(name, _)| name == "example");
-    let subject = Subject::of_template(&app, name)?;
-    Ok(fresh(&app, &caller, &subject, example.map(|(_, name)| name.as_str())))
-}
-
-/// `GET /jobs/{id}/rerun`.
-pub(super) async fn show_again(
-    State(app): State<AppState>,
-    caller: Caller,
-    JobPath(id): JobPath,
-) -> Result<LaunchHtml, ApiError> {
-    let subject = Subject::of_job(&app, id)?;
-    Ok(fresh(&app, &caller, &subject, None))
-}
-
-/// `POST /templates/{name}/launch`.
-pub(super) async fn launch(
-    State(app): State<AppState>,
-    caller: Caller,
-    NamePath(name): NamePath,
-    request: Request,
-) -> Result<Response, ApiError> {
-    let subject = Subject::of_template(&app, name)?;
-    launch_subject(&app, &caller, &subject, request).await
-}
-
-/// `POST /jobs/{id}/rerun`.
-pub(super) async fn launch_again(
-    State(app): State<AppState>,
-    caller: Caller,
-    JobPath(id): JobPath,
-    request: Request,
-) -> Result<Response, ApiError> {
-    let subject = Subject::of_job(&app, id)?;
-    launch_subject(&app, &caller, &subject, request).await
-}
-
-/// `POST /templates/{name}/preview`.
-pub(super) async fn preview(
-    State(app): State<AppState>,
-    caller: Caller,
-    NamePath(name): NamePath,
-    request: Request,
-) -> Result<Response, ApiError> {
-    let subject = Subject::of_template(&app, name)?;
-    preview_subject(&app, &caller, &subject, request).await
-}
-
-/// `POST /jobs/{id}/rerun/preview`.
-pub(super) async fn preview_again(
-    State(app): State<AppState>,
-    caller: Caller,
-    JobPath(id): JobPath,
-    request: Request,
-) -> Result<Response, ApiError> {
-    let subject = Subject::of_job(&app, id)?;
-    preview_subject(&app, &caller, &subject, request).await
-}
-
-fn fresh(app: &AppState, caller: &Caller, subject: &Subject, example: Option<&str>) -> LaunchHtml {
-    let name = subject.again.as_ref().and_then(|intent| intent.name.as_ref());
-    let sent = Sent {
-        token: token(),
-        id: String::new(),
-        name: name.map(ToString::to_string).unwrap_or_default(),
-        ask: false,
-        texts: subject.texts(example),
-    };
-    let form = match subject.entry.template() {
-        Some(template) => sent.form(template.schema(), &Refused::default()),
-        None => LaunchForm::default(),
-    };
-    subject.page(app, caller, form)
-}
-
-async fn launch_subject(
-    app: &AppState,
-    caller: &Caller,
-    subject: &Subject,
-    request: Request,
-) -> Result<Response, ApiError> {
-    let sent = read(request).await?;
-    let refused = match subject.launch(app, caller, &sent).await {
-        Ok(launched) => return Ok(Redirect::to(&url::job(&launched.job.id)).into_response()),
-        Err(refused) => refused,
-    };
-    if let Some(error) = refused.error {
-        return Err(error);
-    }
-    let template = subject.template()?;
-    let fresh_token = refused.token_is_spent.then(token);
-    let sent = Sent { token: fresh_token.unwrap_or_else(|| sent.token.clone()), ..sent };
-    let form = sent.form(template.schema(), &refused);
-    let page = subject.page(app, caller, form);
-    Ok((refused.status(), page).into_response())
-}
-
-async fn preview_subject(
-    app: &AppState,
-    caller: &Caller,
-    subject: &Subject,
-    request: Request,
-) -> Result<Response, ApiError> {
-    let sent = read(request).await?;
-    let template = subject.template()?;
-    let (wrong, preview) = match subject.preview(app, template, &sent).await {
-        Ok(preview) => (sent.ids().err().unwrap_or_default(), preview),
-        Err(error) => {
-            let wrong = refused(error, &sent)?;
-            let texts = wrong.texts();
-            (wrong, Preview::Wrong(texts))
-        }
-    };
-    let form = LaunchForm { preview, ..sent.form(template.schema(), &wrong) };
-    let page = subject.page(app, caller, form);
-    Ok((StatusCode::OK, page).into_response())
-}
-
-async fn read(request: Request) -> Result<Sent, ApiError> {
-    let body = read_body(request.into_body(), MAX_BODY).await?;
-    let sent = Sent::read(&pairs(&body)?);
-    Ok(match sent.token.parse::<JobId>() {
-        Ok(_) => sent,
-        Err(_) => Sent { token: token(), ..sent },
+        outcomes: Outcomes::new(&jobs, now),
+        jobs_href: url::with_query("/", [("template", entry.name.as_str())]),
     })
 }
 
-/// The ID for the job that a form launches.
-pub(super) fn token() -> String {
-    Uuid::now_v7().to_string()
+/// What the page of a template says beside its form.
+pub(super) async fn about(app: &AppState, entry: &Entry) -> Result<About, ApiError> {
+    let catalog = app.service.catalog();
+    let entry = entry.clone();
+    let now = Timestamp::now();
+    app.read(move |store| {
+        let jobs = newest(store, &entry.name, LOOKED_AT)?;
+        Ok(About::new(&entry, catalog.lint(&entry.name).as_ref(), &jobs, now))
+    })
+    .await
+}
+
+/// The last jobs of a template, newest first. No more rows of its index are looked at than there are jobs asked for.
+fn newest(store: &Store, template: &str, limit: usize) -> Result<Vec<JobView>, StoreError> {
+    let query = Query { template: Some(template.to_owned()), limit: Some(limit), ..Query::default() };
+    Ok(store.page(&query)?.items)
 }

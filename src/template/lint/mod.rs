@@ -29,5 +29,5 @@ mod tests;
 
 pub use check::lint_template;
 pub use files::{LintError, lint_paths};
-pub use report::{Diagnostic, Level, Report};
+pub use report::{Diagnostic, Excerpt, Level, Report};
 pub use rules::{RULES, Rule};

@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use super::span::span;
+
 /// How grave a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -53,6 +55,17 @@ pub struct Diagnostic {
     pub example: Option<String>,
 }
 
+/// The line that a finding is about, cut into what stands before, within and after the part to underline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Excerpt<'a> {
+    /// What stands before it.
+    pub before: &'a str,
+    /// The part itself.
+    pub marked: &'a str,
+    /// What stands after it.
+    pub after: &'a str,
+}
+
 /// All findings about a number of templates.
 #[derive(Debug, Default)]
 pub struct Report {
@@ -65,6 +78,20 @@ pub struct Report {
 }
 
 impl Report {
+    /// The line that a finding is about, where it has one.
+    #[must_use]
+    pub fn excerpt(&self, diagnostic: &Diagnostic) -> Option<Excerpt<'_>> {
+        let source = self.sources.get(&diagnostic.file)?;
+        let marked = span(source, diagnostic.line?, diagnostic.column);
+        let start = source[..marked.start].rfind('\n').map_or(0, |before| before + 1);
+        let rest = &source[marked.end..];
+        Some(Excerpt {
+            before: &source[start..marked.start],
+            after: rest.lines().next().unwrap_or_default(),
+            marked: &source[marked],
+        })
+    }
+
     /// How many findings are of a level.
     #[must_use]
     pub fn count(&self, level: Level) -> usize {

@@ -1,6 +1,6 @@
 //! Launching by a form: once, with every fault beside its field, and with a preview before.
 
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 
 use super::{Site, value_of};
 use crate::executor::{DryRunError, ExecutorError};
@@ -118,6 +118,78 @@ async fn an_example_fills_the_form() {
 }
 
 #[tokio::test]
+async fn an_address_fills_the_form_but_never_a_secret() {
+    let site = Site::new().await;
+    let page = site.get("/templates/task?example=ada&p.times=3&p.loud=true&p.password=hunter2").await.html;
+    assert_eq!((value_of(&page, "p.who"), value_of(&page, "p.times")), ("Ada".to_owned(), "3".to_owned()));
+    assert!(page.contains("checked") && !page.contains("hunter2"));
+}
+
+#[tokio::test]
+async fn who_goes_back_finds_the_form_that_was_sent() {
+    let site = Site::new().await;
+    let form = site.get("/templates/task").await;
+    assert_eq!(form.headers[header::CACHE_CONTROL], "private, no-cache", "or a fresh token would launch once more");
+    assert_eq!(site.get("/").await.headers[header::CACHE_CONTROL], "no-store");
+    for address in ["/templates/task/launch", "/templates/task/preview"] {
+        assert_eq!(site.get(address).await.location, "/templates/task");
+    }
+}
+
+#[tokio::test]
+async fn a_secret_does_not_come_back_with_the_form() {
+    let site = Site::new().await;
+    let form = [("token", "t1"), ("p.who", ""), ("p.password", "hunter2")];
+    for path in ["/templates/task/launch", "/templates/task/preview"] {
+        let page = site.post(path, &form).await.html;
+        assert!(page.contains("Type it again") && !page.contains("hunter2"), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn the_first_fault_has_the_focus_without_scripts() {
+    let site = Site::new().await;
+    let page = site.post("/templates/task/launch", &[("token", "t1"), ("p.times", "10")]).await.html;
+    assert_eq!(page.matches("autofocus").count(), 1);
+    let first = page.split("autofocus").next().unwrap().rsplit("id=\"").next().unwrap();
+    assert!(first.starts_with("p-who\""), "{first}");
+}
+
+#[tokio::test]
+async fn the_script_gets_the_form_and_the_manifest_alone() {
+    let site = Site::new().await;
+    let form = [("token", "t1"), ("p.who", "Ada"), ("part", "preview")];
+    let part = site.post("/templates/task/preview", &form).await.html;
+    assert!(part.contains("kind: Job") && !part.contains("id=\"versions\""));
+    assert!(site.post("/templates/task/preview", &form[..2]).await.html.contains("id=\"versions\""));
+}
+
+#[tokio::test]
+async fn the_page_of_a_template_tells_what_there_is_to_know() {
+    let site = Site::new().await;
+    let id = site.launch("k1").await;
+    site.executor.exit(&id, 0, &[]);
+    site.until_log_kept(&id).await;
+    let page = site.get("/templates/task").await.html;
+    for expected in [
+        "<dt><code>who</code> <span class=\"tag amber\">required</span>",
+        "whole number · From 1 to 9.",
+        "1 of 1 job succeeded",
+        "href=\"/jobs/k1\"",
+        "<span class=\"tag blue\">now</span>",
+        "no memory limit",
+        "<mark>",
+        "id=\"L2\" data-at=\"2\">title: Greeting",
+    ] {
+        assert!(page.contains(expected), "{expected} in {page}");
+    }
+    let list = site.get("/templates").await.html;
+    for expected in ["aria-label=\"One job: Succeeded\"", ">100 %<", "id=\"template-broken\"", "No jobs yet"] {
+        assert!(list.contains(expected), "{expected} in {list}");
+    }
+}
+
+#[tokio::test]
 async fn a_broken_template_is_listed_with_its_error() {
     let site = Site::new().await;
     let list = site.get("/templates").await.html;
@@ -125,6 +197,10 @@ async fn a_broken_template_is_listed_with_its_error() {
     let page = site.get("/templates/broken").await;
     assert_eq!(page.status, StatusCode::OK);
     assert!(page.html.contains("The file of this template is broken") && !page.html.contains("<form class=\"form\""));
+    assert!(
+        page.html.contains("<mark>") && page.html.contains("data-at=\"2\">title: ["),
+        "its text, and where it breaks"
+    );
     assert_ne!(site.post("/templates/broken/launch", &[]).await.status, StatusCode::SEE_OTHER);
 }
 

@@ -1,6 +1,8 @@
 //! The page of a template: its form, and what the form's values would launch.
 
+use super::about::About;
 use super::form::Fields;
+use super::outcomes::Outcomes;
 
 /// The page of a template, or of a job that is to be run again.
 #[derive(Debug, Clone)]
@@ -22,12 +24,12 @@ pub(crate) struct LaunchPage {
     pub(crate) rerun_of: Option<(String, String)>,
     /// Whether the parameters of that job are not known.
     pub(crate) unknown: bool,
-    /// The template's examples: name, and the address of a form that holds it.
-    pub(crate) examples: Vec<(String, String)>,
     /// What is wrong with the template's file.
     pub(crate) broken: Option<String>,
     /// The form, where there is a version of the template that works.
     pub(crate) form: Option<LaunchForm>,
+    /// What there is to know about the template, unless it is a job that is to be run again.
+    pub(crate) about: Option<About>,
 }
 
 /// The form with its content.
@@ -100,4 +102,8 @@ pub(crate) struct Card {
     pub(crate) error: Option<String>,
     /// Whether there is a version that works.
     pub(crate) launchable: bool,
+    /// What became of its last jobs.
+    pub(crate) outcomes: Outcomes,
+    /// Its jobs.
+    pub(crate) jobs_href: String,
 }
