@@ -1,31 +1,23 @@
 //! The client of a Jobwright server: requests, errors in plain words, and streams.
 
 use std::io::{self, BufReader, Read};
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use ureq::http::{Method, Request, Response, StatusCode, header};
+use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::{Agent, Body};
 
 use super::failure::advise;
+use super::refusal::Silence;
+pub use super::refusal::{ClientError, Refusal};
 use super::sse::Messages;
-
-/// Which server to talk to, and as whom.
-#[derive(Debug, Clone, clap::Args)]
-#[command(next_help_heading = "Server")]
-pub struct ServerArgs {
-    /// The server to talk to
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080", env = "JOBWRIGHT_SERVER")]
-    server: String,
-
-    /// A file with the token to sign in with; the token itself may be in JOBWRIGHT_TOKEN
-    #[arg(long, value_name = "FILE", env = "JOBWRIGHT_CLIENT_TOKEN_FILE")]
-    token_file: Option<PathBuf>,
-}
+pub use super::target::ServerArgs;
+use super::target::{Target, Token};
+use crate::template::suggest;
 
 /// The largest answer that is read, but for streams: 500 jobs of full size fit.
 const LARGEST_ANSWER: u64 = 256 << 20;
@@ -46,127 +38,10 @@ pub fn escape(text: &str) -> String {
 #[derive(Debug, Clone)]
 pub struct Client {
     base: String,
-    authorization: Option<String>,
+    named_by: Option<String>,
+    token: Option<Token>,
     agent: Agent,
     streams: Agent,
-}
-
-/// Why a server did not do what was asked.
-#[derive(Debug, thiserror::Error)]
-pub enum ClientError {
-    /// Nothing came back.
-    #[error("no answer from {server}")]
-    NoAnswer {
-        /// The server.
-        server: String,
-        /// What went wrong.
-        #[source]
-        cause: io::Error,
-        /// Whether it is certain that the request did not get there.
-        unsent: bool,
-    },
-    /// Something else than a Jobwright server answered.
-    #[error("{server} answered {status}, but not as Jobwright does")]
-    Stranger {
-        /// The server.
-        server: String,
-        /// Its status.
-        status: StatusCode,
-    },
-    /// It refused, and said why.
-    #[error("{0}")]
-    Refused(Refusal),
-}
-
-/// An RFC 9457 problem, as a server tells it.
-#[derive(Debug, Clone, Deserialize)]
-pub struct Refusal {
-    /// What kind of problem: a URI whose last segment is its name.
-    #[serde(rename = "type")]
-    pub kind: String,
-    /// The HTTP status.
-    pub status: u16,
-    /// What is wrong.
-    #[serde(default)]
-    pub detail: String,
-    /// What else it says.
-    #[serde(flatten)]
-    pub members: Map<String, Value>,
-}
-
-impl Refusal {
-    /// The problem's name: `unknown-template`, …
-    pub fn name(&self) -> &str {
-        self.kind.rsplit('/').next().unwrap_or_default()
-    }
-}
-
-impl std::fmt::Display for Refusal {
-    /// The detail, and every fault and difference that it does not tell itself.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.detail)?;
-        for fault in items(&self.members, "faults") {
-            let text = |member: &str| fault.get(member).and_then(Value::as_str);
-            let message = text("message").unwrap_or_default();
-            if self.detail.contains(message) {
-                continue;
-            }
-            write!(f, "\n{}: {message}", text("path").unwrap_or("?"))?;
-            if let Some(given) = text("given") {
-                write!(f, ", but is {given}")?;
-            }
-            if let Some(suggestion) = text("suggestion") {
-                write!(f, "; did you mean `{suggestion}`?")?;
-            }
-        }
-        for difference in items(&self.members, "differences") {
-            let field = difference.get("field").and_then(Value::as_str);
-            let side = |member: &str| difference.get(member).unwrap_or(&Value::Null).to_string();
-            write!(f, "\n{}: recorded {}, requested {}", field.unwrap_or("?"), side("recorded"), side("requested"))?;
-        }
-        Ok(())
-    }
-}
-
-fn items<'a>(members: &'a Map<String, Value>, name: &str) -> impl Iterator<Item = &'a Value> {
-    members.get(name).and_then(Value::as_array).into_iter().flatten()
-}
-
-impl ClientError {
-    /// Whether the same request may well succeed when it is sent again.
-    pub(super) fn is_passing(&self) -> bool {
-        match self {
-            Self::NoAnswer { .. } => true,
-            Self::Refused(refusal) => [502, 503, 504].contains(&refusal.status),
-            Self::Stranger { status, .. } => status.is_server_error(),
-        }
-    }
-
-    /// What the caller can do about it.
-    fn advice(&self) -> Option<String> {
-        match self {
-            Self::NoAnswer { .. } => Some(
-                "is it running? `jobwright serve` starts one; --server or JOBWRIGHT_SERVER names another".to_owned(),
-            ),
-            Self::Stranger { .. } => Some("check --server or JOBWRIGHT_SERVER".to_owned()),
-            Self::Refused(refusal) => match refusal.name() {
-                "unauthorized" => Some("give a token: --token-file FILE, or JOBWRIGHT_TOKEN".to_owned()),
-                "unknown-template" => {
-                    Some("the templates are those of the server: its page lists them under Templates".to_owned())
-                }
-                "unknown-job" => Some("`jobwright jobs list` shows the jobs that there are".to_owned()),
-                _ => None,
-            },
-        }
-    }
-
-    /// The error as a command reports it.
-    pub fn into_report(self) -> anyhow::Error {
-        match self.advice() {
-            Some(hint) => advise(self, hint),
-            None => self.into(),
-        }
-    }
 }
 
 /// What a request gives.
@@ -175,34 +50,24 @@ type Outcome<T> = Result<T, ClientError>;
 impl Client {
     /// A client of the server that the arguments name. Connects on the first request.
     pub fn new(args: &ServerArgs) -> anyhow::Result<Self> {
-        let base = args.server.trim_end_matches('/').to_owned();
-        anyhow::ensure!(
-            base.starts_with("http://") || base.starts_with("https://"),
-            super::failure::WrongUsage(format!(
-                "{:?} is no server: expected a URL such as http://127.0.0.1:8080",
-                args.server
-            ))
-        );
-        let token = match &args.token_file {
-            Some(path) => Some(
-                std::fs::read_to_string(path)
-                    .with_context(|| format!("cannot read the token file {}", path.display()))?,
-            ),
-            None => std::env::var("JOBWRIGHT_TOKEN").ok(),
+        let Target { server: base, named_by, token, ca_file } = args.target()?;
+        let tls = match ca_file {
+            Some(file) => TlsConfig::builder().root_certs(certificates(&file)?).build(),
+            None => TlsConfig::default(),
         };
-        let token = token.map(|token| token.trim().to_owned());
-        let authorization = token.filter(|it| !it.is_empty()).map(|token| format!("Bearer {token}"));
         let config = || {
             Agent::config_builder()
                 .http_status_as_error(false)
                 .max_redirects(0)
+                .tls_config(tls.clone())
                 .user_agent(concat!("jobwright/", env!("CARGO_PKG_VERSION")))
                 .timeout_connect(Some(Duration::from_secs(5)))
                 .timeout_recv_response(Some(Duration::from_secs(60)))
         };
         Ok(Self {
             base,
-            authorization,
+            named_by,
+            token,
             agent: config().timeout_global(Some(Duration::from_secs(120))).build().into(),
             streams: config().timeout_per_read(Some(SILENCE)).build().into(),
         })
@@ -215,23 +80,49 @@ impl Client {
 
     /// Asks for something.
     pub fn get(&self, path: &str) -> anyhow::Result<Value> {
-        self.exchange(&Method::GET, path, None).map_err(ClientError::into_report)
+        self.exchange(&Method::GET, path, None).map(|(_, value)| value).map_err(|error| self.report(error))
+    }
+
+    /// An error as a command reports it: what to do about it, and which job was probably meant.
+    pub fn report(&self, error: ClientError) -> anyhow::Error {
+        let extra = match &error {
+            ClientError::Refused(refusal) if refusal.name() == "unknown-job" => {
+                let near = refusal.members.get("job").and_then(Value::as_str).and_then(|id| self.job_near(id));
+                near.map(|near| format!("did you mean {near}?"))
+            }
+            ClientError::NoAnswer { .. } | ClientError::Stranger { .. } => {
+                self.named_by.as_ref().map(|by| format!("the server comes from {by}"))
+            }
+            ClientError::Refused(_) => None,
+        };
+        let report = error.into_report();
+        match extra {
+            Some(hint) => advise(report, hint),
+            None => report,
+        }
+    }
+
+    /// One of the newest jobs whose ID is nearly this one.
+    fn job_near(&self, id: &str) -> Option<String> {
+        let newest = self.exchange(&Method::GET, "/api/v1/jobs?limit=200", None).ok()?.1;
+        let ids = newest["items"].as_array()?.iter().filter_map(|job| job["id"].as_str());
+        suggest::nearest(id, ids).map(str::to_owned)
     }
 
     /// Has something done, once.
     pub fn post(&self, path: &str, body: &Value) -> Outcome<Value> {
-        self.exchange(&Method::POST, path, Some(body))
+        self.exchange(&Method::POST, path, Some(body)).map(|(_, value)| value)
     }
 
     /// Has something done that may be asked for again without harm; so it is, as long as the outcome is not known.
-    /// Only a server that is not there at the first attempt is taken at its word.
-    pub fn post_until_known(&self, path: &str, body: &Value) -> Outcome<Value> {
+    /// Only a server that is not there at the first attempt is taken at its word. Gives the answer's status as well.
+    pub fn post_until_known(&self, path: &str, body: &Value) -> Outcome<(StatusCode, Value)> {
         let mut wait = Duration::from_millis(200);
         let mut attempt = 1;
         loop {
-            let outcome = self.post(path, body);
+            let outcome = self.exchange(&Method::POST, path, Some(body));
             let again = match &outcome {
-                Err(ClientError::NoAnswer { unsent: true, .. }) if attempt == 1 => false,
+                Err(ClientError::NoAnswer { silence, .. }) if attempt == 1 && silence.is_unsent() => false,
                 Err(error) => error.is_passing() && attempt < ATTEMPTS,
                 Ok(_) => false,
             };
@@ -246,7 +137,7 @@ impl Client {
 
     /// Deletes something.
     pub fn delete(&self, path: &str) -> Outcome<Value> {
-        self.exchange(&Method::DELETE, path, None)
+        self.exchange(&Method::DELETE, path, None).map(|(_, value)| value)
     }
 
     /// A stream of server-sent events, after the one with this ID.
@@ -263,15 +154,15 @@ impl Client {
         Ok(response.into_body().into_reader())
     }
 
-    fn exchange(&self, method: &Method, path: &str, body: Option<&Value>) -> Outcome<Value> {
+    fn exchange(&self, method: &Method, path: &str, body: Option<&Value>) -> Outcome<(StatusCode, Value)> {
         let response = self.send(&self.agent, method, path, body, &[("accept", "application/json")])?;
         let mut response = self.expect_success(response)?;
         let status = response.status();
         if status == StatusCode::NO_CONTENT {
-            return Ok(Value::Null);
+            return Ok((status, Value::Null));
         }
         let bytes = self.read(&mut response)?;
-        serde_json::from_slice(&bytes).map_err(|_| self.stranger(status))
+        serde_json::from_slice(&bytes).map(|value| (status, value)).map_err(|_| self.stranger(status))
     }
 
     fn send(
@@ -286,8 +177,8 @@ impl Client {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        if let Some(authorization) = &self.authorization {
-            request = request.header(header::AUTHORIZATION, authorization);
+        if let Some(token) = &self.token {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {}", token.value));
         }
         let answer = match body {
             Some(body) => request
@@ -306,8 +197,11 @@ impl Client {
             return Ok(response);
         }
         let bytes = self.read(&mut response)?;
-        match serde_json::from_slice(&bytes) {
-            Ok(refusal) => Err(ClientError::Refused(refusal)),
+        match serde_json::from_slice::<Refusal>(&bytes) {
+            Ok(refusal) => {
+                let token_from = self.token.as_ref().map(|token| token.from.clone());
+                Err(ClientError::Refused(Refusal { token_from, ..refusal }))
+            }
             Err(_) => Err(self.stranger(status)),
         }
     }
@@ -322,14 +216,25 @@ impl Client {
     }
 
     fn no_answer(&self, error: ureq::Error) -> ClientError {
-        let unsent = match &error {
-            ureq::Error::Io(cause) => cause.kind() == io::ErrorKind::ConnectionRefused,
-            ureq::Error::HostNotFound | ureq::Error::ConnectionFailed | ureq::Error::BadUri(_) => true,
-            ureq::Error::Timeout(kind) => *kind == ureq::Timeout::Connect,
-            _ => false,
-        };
-        ClientError::NoAnswer { server: self.base.clone(), cause: error.into_io(), unsent }
+        let silence = Silence::of(&error);
+        ClientError::NoAnswer { server: self.base.clone(), cause: error.into_io(), silence }
     }
+}
+
+/// The certificates of a PEM file.
+fn certificates(file: &Path) -> anyhow::Result<RootCerts> {
+    let shown = file.display();
+    let pem = std::fs::read(file).with_context(|| format!("cannot read the certificates in {shown}"))?;
+    let mut found = Vec::new();
+    for item in parse_pem(&pem) {
+        match item.with_context(|| format!("the certificates in {shown} cannot be read"))? {
+            PemItem::Certificate(certificate) => found.push(certificate),
+            // A key that stands beside them is of no use here.
+            _ => {}
+        }
+    }
+    anyhow::ensure!(!found.is_empty(), "there is no certificate in {shown}: expected PEM");
+    Ok(RootCerts::from(found))
 }
 
 /// Waits before the next attempt.

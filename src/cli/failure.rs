@@ -14,7 +14,7 @@ const HINT: Style = AnsiColor::Cyan.on_default();
 #[derive(Debug)]
 struct Advised {
     error: anyhow::Error,
-    hint: String,
+    hints: Vec<String>,
 }
 
 impl fmt::Display for Advised {
@@ -46,9 +46,14 @@ impl<T, E: Into<anyhow::Error>> Advice<T> for Result<T, E> {
     }
 }
 
-/// An error together with what to do about it.
+/// An error together with what to do about it, after what was said of that before.
 pub fn advise(error: impl Into<anyhow::Error>, hint: impl Into<String>) -> anyhow::Error {
-    anyhow::Error::new(Advised { error: error.into(), hint: hint.into() })
+    let mut advised = match error.into().downcast::<Advised>() {
+        Ok(advised) => advised,
+        Err(error) => Advised { error, hints: Vec::new() },
+    };
+    advised.hints.push(hint.into());
+    anyhow::Error::new(advised)
 }
 
 /// Tells an error on stderr and gives the exit code. A reader of our output that went away is no failure of ours.
@@ -94,8 +99,9 @@ fn write(to: &mut impl Write, error: &anyhow::Error) -> io::Result<()> {
         line(to, CAUSE, "  cause: ", &text)?;
         said.push(text);
     }
-    for advised in error.chain().filter_map(|it| it.downcast_ref::<Advised>()) {
-        line(to, HINT, "  hint: ", &advised.hint)?;
+    let advised = error.chain().filter_map(|it| it.downcast_ref::<Advised>());
+    for hint in advised.flat_map(|it| &it.hints) {
+        line(to, HINT, "  hint: ", hint)?;
     }
     Ok(())
 }
@@ -139,6 +145,12 @@ mod tests {
     fn a_cause_that_was_said_already_is_not_said_again() {
         let error = Err::<(), _>(anyhow::anyhow!("no space")).context("writing x: no space");
         assert_eq!(told(&error.unwrap_err()), "error: writing x: no space\n");
+    }
+
+    #[test]
+    fn one_hint_follows_another() {
+        let error = advise(advise(anyhow::anyhow!("no"), "do this"), "or that").context("above");
+        assert_eq!(told(&error), "error: above\n  cause: no\n  hint: do this\n  hint: or that\n");
     }
 
     #[test]

@@ -6,9 +6,10 @@ use std::process::ExitCode;
 use anstyle::AnsiColor;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
+use ureq::http::StatusCode;
 
 use super::client::{Client, job_id};
-use super::follow::{Shown, printable};
+use super::follow::{End, Shown, printable};
 use super::remote;
 use super::show::{self, Format, OutputArgs};
 use crate::job::{JobName, JobView, Phase};
@@ -24,7 +25,8 @@ pub struct LaunchArgs {
     #[arg(long, value_name = "TEXT", env = "JOBWRIGHT_NAME", value_parser = job_name)]
     pub name: Option<String>,
 
-    /// Wait for the job's end, and show its phases and reports; exit 0 only if it succeeds
+    /// Wait for the job's end, and show its phases and reports; exit 0 only if it succeeds. On a terminal, Ctrl-C asks
+    /// whether to cancel the job or to leave it running; elsewhere a signal leaves it running
     #[arg(long, env = "JOBWRIGHT_WAIT")]
     pub wait: bool,
 
@@ -71,24 +73,51 @@ pub fn body(id: &str, name: Option<&str>, parameters: Map<String, Value>) -> Map
     body
 }
 
-/// Shows what was launched, and follows it to its end if that is asked for.
-pub fn launched(client: &Client, answer: &Value, args: &LaunchArgs) -> anyhow::Result<ExitCode> {
+/// The exit code of a command that was interrupted, as shells count it.
+const INTERRUPTED: u8 = 130;
+
+/// Shows what was launched, and follows it to its end if that is asked for. The server's answer says whether it is new.
+pub fn launched(
+    client: &Client,
+    (status, answer): &(StatusCode, Value),
+    args: &LaunchArgs,
+) -> anyhow::Result<ExitCode> {
     let job = show::job(answer)?;
     let format = args.output.output;
+    let is_new = *status == StatusCode::CREATED;
     let Some(shown) = args.shown() else {
+        if !is_new {
+            said(&job, is_new)?;
+        }
         // Whoever follows a job sees them among its news.
         warnings(&job.warnings)?;
         return finish(answer, &job, format, false);
     };
-    let mut stderr = anstream::stderr();
-    writeln!(stderr, "launched {} as {}", job.template, job.id)?;
-    if format == Format::Table || format == Format::Wide {
-        remote::follow(client, &job, shown, &mut anstream::stdout())?;
-    } else {
-        remote::follow(client, &job, shown, &mut stderr)?;
+    said(&job, is_new)?;
+    let end = match format {
+        Format::Table | Format::Wide => remote::follow_for_person(client, &job, shown, &mut anstream::stdout())?,
+        _ => remote::follow_for_person(client, &job, shown, &mut anstream::stderr())?,
+    };
+    if end == End::Left {
+        let id = &job.id;
+        let mut stderr = anstream::stderr();
+        writeln!(stderr, "left the job {id}, which goes on")?;
+        writeln!(stderr, "  look at it: jobwright jobs get {id}\n  end it:     jobwright jobs cancel {id}")?;
+        return Ok(ExitCode::from(INTERRUPTED));
     }
     let answer = client.get(&super::client::job_path(job.id.as_str()))?;
     finish(&answer, &show::job(&answer)?, format, true)
+}
+
+/// Says what was launched, or that the same request had launched it before.
+pub fn said(job: &JobView, is_new: bool) -> std::io::Result<()> {
+    let (template, id) = (&job.template, &job.id);
+    match is_new {
+        true => writeln!(anstream::stderr(), "launched {template} as {id}"),
+        false => {
+            writeln!(anstream::stderr(), "already launched: {template} as {id}, {}", job.phase.as_str().to_lowercase())
+        }
+    }
 }
 
 /// Says on stderr what an executor warns of.

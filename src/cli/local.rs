@@ -18,10 +18,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::client::ClientError;
 use super::failure::advise;
-use super::follow::{self, News, Shown};
+use super::follow::{self, Following, News, Shown};
 use super::launch::{self, LaunchArgs};
 use super::serve::{LogFormat, PartsArgs, start_log};
 use super::show::Format;
+use super::status::StatusLine;
 use crate::executor::LogOptions;
 use crate::http::auth::{Auth, Hosts, Mode, Sessions};
 use crate::http::{ApiError, AppState, Settings, callback_router, server};
@@ -122,16 +123,21 @@ fn see_through(
     // From here on, no signal ends this process by itself.
     let signals = runtime.block_on(async { Signals::new() })?;
     let launched = runtime.block_on(service.launch(request)).map_err(told)?;
+    if !launched.created {
+        launch::said(&launched.job, launched.created)?;
+    }
     let (id, created) = (launched.job.id, launched.job.created);
     runtime.spawn(cancel_on_signal(signals, service.clone(), id.clone(), send.clone()));
     runtime.spawn(tell_events(service.clone(), id.clone(), send.clone()));
-    let log = || {
+    let mut log = || {
         runtime.spawn(tell_log(service.clone(), id.clone(), send.clone()));
     };
     let shown = args.shown().unwrap_or(Shown::All);
+    let status = StatusLine::new(created);
+    let following = Following { created, shown, log: &mut log, person: None, status };
     match args.output.output {
-        Format::Table | Format::Wide => follow::to_end(&news, created, shown, &mut anstream::stdout(), log)?,
-        _ => follow::to_end(&news, created, shown, &mut anstream::stderr(), log)?,
+        Format::Table | Format::Wide => follow::to_end(&news, following, &mut anstream::stdout())?,
+        _ => follow::to_end(&news, following, &mut anstream::stderr())?,
     };
     await_kept_log(service, &id, &news)?;
     let job = service.store().view(&id)?;

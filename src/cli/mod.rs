@@ -4,9 +4,12 @@
 //! command was used wrongly. Every flag has a `JOBWRIGHT_…` variable.
 
 mod access;
+pub mod block;
 pub mod client;
 mod cluster;
 pub mod completions;
+pub mod context;
+pub mod contexts;
 pub mod diff;
 mod dry_run;
 pub mod failure;
@@ -22,7 +25,9 @@ pub mod man;
 pub mod openapi;
 pub mod params;
 pub mod progress;
+pub mod prompt;
 pub mod reference;
+mod refusal;
 pub mod remote;
 pub mod render;
 pub mod replay;
@@ -30,8 +35,10 @@ pub mod run;
 pub mod serve;
 pub mod show;
 pub mod sse;
+mod status;
 pub mod store;
 pub mod table;
+pub mod target;
 pub mod templates;
 pub mod unified;
 
@@ -113,6 +120,7 @@ enum Command {
     Replay(Box<replay::ReplayArgs>),
     Run(Box<run::RunArgs>),
     Jobs(jobs::JobsArgs),
+    Context(context::ContextArgs),
     Store(store::StoreArgs),
     Health(health::HealthArgs),
     Openapi(openapi::OpenapiArgs),
@@ -152,6 +160,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Replay(args) => replay::run(*args),
         Command::Run(args) => run::run(*args),
         Command::Jobs(args) => jobs::run(args),
+        Command::Context(args) => context::run(args),
         Command::Store(args) => store::run(args),
         Command::Health(args) => health::run(args),
         Command::Openapi(args) => openapi::run(args),

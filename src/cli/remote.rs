@@ -1,8 +1,8 @@
 //! The news of a job from a server: its history by server-sent events and its log, both taken up again where they broke
 //! off.
 
-use std::io::{self, BufRead, BufReader, Write};
-use std::sync::mpsc::{self, Sender};
+use std::io::{self, BufRead, BufReader, IsTerminal, Write};
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -11,11 +11,14 @@ use anyhow::Context;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
+use signal_hook::consts::SIGINT;
+use signal_hook::iterator::Signals;
 
 use super::client::{Client, ClientError, job_path, pause, query};
-use super::follow::{self, News, Shown};
+use super::follow::{self, End, Following, News, Person, Shown};
+use super::status::StatusLine;
 use crate::executor::LogLine;
-use crate::job::{Event, JobView, Phase};
+use crate::job::{Event, JobView};
 
 /// How long a server may be away before it is given up.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -57,12 +60,12 @@ impl Reconnect {
 
     /// It broke, or could not be made. Waits a little; gives up on an error that will not pass by itself, or that has
     /// lasted. Returns whether this is the first failure in a row.
-    pub(super) fn again(&mut self, error: Option<ClientError>) -> anyhow::Result<bool> {
+    pub(super) fn again(&mut self, client: &Client, error: Option<ClientError>) -> anyhow::Result<bool> {
         let first = self.lost.is_none();
         let lost = *self.lost.get_or_insert_with(Instant::now);
         match error {
             Some(error) if !error.is_passing() || lost.elapsed() > PATIENCE => {
-                return Err(error.into_report());
+                return Err(client.report(error));
             }
             _ => {}
         }
@@ -79,15 +82,73 @@ pub(super) fn note(text: &str) -> io::Result<()> {
 }
 
 /// Shows the news of a job on a server until it has ended.
-pub fn follow(client: &Client, job: &JobView, shown: Shown, out: &mut impl Write) -> anyhow::Result<Phase> {
-    let (send, news) = mpsc::channel();
-    let source = Source { client: client.clone(), id: job.id.to_string(), send };
-    let events = source.clone();
-    thread::spawn(move || events.tell(|it| it.events()));
-    follow::to_end(&news, job.created, shown, out, || {
-        let log = source.clone();
-        thread::spawn(move || log.tell(|it| it.log()));
-    })
+pub fn follow(client: &Client, job: &JobView, shown: Shown, out: &mut impl Write) -> anyhow::Result<()> {
+    let (source, news) = Source::open(client, job);
+    let status = StatusLine::off(job.created);
+    let following = Following { created: job.created, shown, log: &mut source.log_teller(), person: None, status };
+    follow::to_end(&news, following, out).map(drop)
+}
+
+/// The same for somebody who watches it: on a terminal with a line that says where things stand, and with a question at
+/// Ctrl-C. Elsewhere a signal ends this program, and the job goes on.
+pub fn follow_for_person(client: &Client, job: &JobView, shown: Shown, out: &mut impl Write) -> anyhow::Result<End> {
+    let (source, news) = Source::open(client, job);
+    let can_ask = io::stdin().is_terminal() && io::stderr().is_terminal();
+    let mut asked = Asked { source: source.clone() };
+    if can_ask {
+        asked.listen().context("cannot listen for Ctrl-C")?;
+    }
+    let following = Following {
+        created: job.created,
+        shown,
+        log: &mut source.log_teller(),
+        person: can_ask.then_some(&mut asked as &mut dyn Person),
+        status: StatusLine::new(job.created),
+    };
+    follow::to_end(&news, following, out)
+}
+
+/// Whoever sits at the terminal.
+struct Asked {
+    source: Source,
+}
+
+impl Asked {
+    /// From here on Ctrl-C ends nothing by itself: it is news.
+    fn listen(&self) -> io::Result<()> {
+        let mut signals = Signals::new([SIGINT])?;
+        let send = self.source.send.clone();
+        thread::spawn(move || signals.forever().map_while(|_| send.send(News::Interrupted).ok()).for_each(drop));
+        Ok(())
+    }
+}
+
+impl Person for Asked {
+    fn ask(&mut self) {
+        let id = &self.source.id;
+        // Where the terminal is gone, the answer is that nobody answers.
+        let _ = write!(
+            anstream::stderr(),
+            "\nCancel the job {id}? y cancels it, n leaves it running, Enter goes on (Ctrl-C leaves it running): "
+        );
+        let send = self.source.send.clone();
+        thread::spawn(move || {
+            let mut answer = String::new();
+            let read = io::stdin().read_line(&mut answer);
+            let _ = send.send(News::Answer(read.is_ok_and(|bytes| bytes > 0).then_some(answer)));
+        });
+    }
+
+    fn cancel(&mut self) {
+        let source = self.source.clone();
+        thread::spawn(move || {
+            let answer = source.client.post(&format!("{}/cancel", job_path(&source.id)), &serde_json::json!({}));
+            // That cancellation was asked for is news of the job itself.
+            if let Err(error) = answer {
+                let _ = source.send.send(News::Note(format!("the job is not cancelled: {error}")));
+            }
+        });
+    }
 }
 
 /// The history of a job, oldest entry first.
@@ -117,6 +178,24 @@ struct Source {
 struct Enough;
 
 impl Source {
+    /// Has the history of a job told.
+    fn open(client: &Client, job: &JobView) -> (Self, Receiver<News>) {
+        let (send, news) = mpsc::channel();
+        let source = Self { client: client.clone(), id: job.id.to_string(), send };
+        let events = source.clone();
+        thread::spawn(move || events.tell(|it| it.events()));
+        (source, news)
+    }
+
+    /// Has its log told, once called.
+    fn log_teller(&self) -> impl FnMut() + use<> {
+        let source = self.clone();
+        move || {
+            let log = source.clone();
+            thread::spawn(move || log.tell(|it| it.log()));
+        }
+    }
+
     /// Tells news of a kind until nobody listens, or none can be had.
     fn tell(self, kind: impl FnOnce(&Self) -> anyhow::Result<Result<(), Enough>>) {
         if let Err(error) = kind(&self) {
@@ -152,7 +231,7 @@ impl Source {
                 }
             };
             let server = self.client.server();
-            if reconnect.again(error)? {
+            if reconnect.again(&self.client, error)? {
                 let lost = format!("the connection to {server} is lost; trying again");
                 if self.say(News::Note(lost)).is_err() {
                     return Ok(Err(Enough));
@@ -222,7 +301,7 @@ pub(super) fn read_log(
         let stream = client.stream(&log_path(id, &request), &[("accept", "application/x-ndjson")]);
         let error = match stream {
             Err(ClientError::Refused(refusal)) if refusal.name() == "no-log" => {
-                return Err(LogError::None(ClientError::Refused(refusal).into_report()));
+                return Err(LogError::None(client.report(ClientError::Refused(refusal))));
             }
             Err(error) => Some(error),
             Ok(stream) => {
@@ -258,8 +337,8 @@ pub(super) fn read_log(
             }
         };
         match error {
-            Some(error) if !request.follow => return Err(LogError::Other(error.into_report())),
-            error => reconnect.again(error).map_err(LogError::Other)?,
+            Some(error) if !request.follow => return Err(LogError::Other(client.report(error))),
+            error => reconnect.again(client, error).map_err(LogError::Other)?,
         };
         if let Some(last) = seen.last() {
             request.since = Some(last.at);

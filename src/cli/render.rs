@@ -15,6 +15,8 @@ use super::failure::{Advice, advise};
 use super::folder::FolderArgs;
 use super::launch::job_name;
 use super::params::ParamArgs;
+use super::prompt::PromptArgs;
+use super::refusal::how_to_give;
 use crate::service::Made;
 use crate::template::{Catalog, Checked, Context, Fault, Template, suggest};
 
@@ -61,6 +63,9 @@ pub struct RenderArgs {
 
     #[command(flatten)]
     params: ParamArgs,
+
+    #[command(flatten)]
+    prompt: PromptArgs,
 
     #[command(flatten, next_help_heading = "With --server-side")]
     cluster: ClusterArgs,
@@ -114,10 +119,20 @@ fn load(args: &RenderArgs) -> anyhow::Result<Arc<Template>> {
 }
 
 fn check(template: &Template, args: &RenderArgs) -> anyhow::Result<Checked> {
-    let given = args.params.values()?;
+    let mut given = args.params.values()?;
+    if args.prompt.can_ask()? {
+        args.prompt.complete(&template.inputs(), &mut given)?;
+    }
     template.check(&given).map_err(|faults| {
         let hint = format!("jobwright templates show {}", args.template);
-        advise(anyhow!(misfit(template.name(), &faults)), hint)
+        let error = advise(anyhow!(misfit(template.name(), &faults)), hint);
+        let required = |name: &str| template.parameters().iter().any(|it| it.name == name && it.required);
+        let absent = |fault: &&Fault| required(&fault.path) && !given.contains_key(&fault.path);
+        let missing: Vec<_> = faults.iter().filter(absent).map(|fault| fault.path.as_str()).collect();
+        match how_to_give(&missing) {
+            Some(hint) => advise(error, hint),
+            None => error,
+        }
     })
 }
 

@@ -24,7 +24,7 @@ use crate::http::auth::{Auth, Sessions, is_loopback_name};
 use crate::http::{AppState, Settings, router, server};
 use crate::service::{Config, Service};
 use crate::store::{Options, Retention, Store};
-use crate::template::{LiveCatalog, TemplateSource};
+use crate::template::{Catalog, LiveCatalog, Template, TemplateSource, suggest};
 
 /// What the log shows where `RUST_LOG` does not say.
 ///
@@ -160,7 +160,12 @@ impl PartsArgs {
         let catalog = LiveCatalog::start(source, settings.clone())?;
         let snapshot = catalog.snapshot();
         for name in snapshot.undeclared_settings(&settings) {
-            tracing::warn!(setting = name, "no template declares this setting");
+            let declared =
+                snapshot.entries().filter_map(|entry| entry.template()).flat_map(|it| it.declared_settings());
+            match suggest::nearest(name, declared.map(|it| it.name.as_str())) {
+                Some(near) => tracing::warn!(setting = name, "no template declares this setting; did you mean {near}?"),
+                None => tracing::warn!(setting = name, "no template declares this setting"),
+            }
         }
         for entry in snapshot.entries() {
             if let Some(error) = entry.error() {
@@ -168,6 +173,12 @@ impl PartsArgs {
             }
         }
         Ok(catalog)
+    }
+
+    /// One template of the folder, if it is there and loads.
+    pub fn load_template(&self, name: &str) -> anyhow::Result<Option<Arc<Template>>> {
+        let settings = self.settings.iter().map(|(name, value)| (name.clone(), Value::String(value.clone()))).collect();
+        Ok(Catalog::load_one(&TemplateSource::or_default(self.templates.clone()), &settings, name)?.ok())
     }
 
     /// Opens the process executor. Must be called within a Tokio runtime.

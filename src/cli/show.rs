@@ -7,6 +7,7 @@ use anyhow::Context;
 use jiff::Timestamp;
 use serde_json::Value;
 
+use super::failure::Advice;
 use super::table::{self, Cell, Column};
 use crate::job::{JobView, Phase};
 use crate::template::yaml;
@@ -55,7 +56,9 @@ pub fn data(to: &mut impl Write, value: &Value, format: Format) -> anyhow::Resul
 
 /// Reads a job from the API's JSON.
 pub fn job(value: &Value) -> anyhow::Result<JobView> {
-    serde_json::from_value(value.clone()).context("the server's answer is not a job as this version knows it")
+    serde_json::from_value(value.clone())
+        .context("the server's answer is not a job as this version of jobwright knows it")
+        .hint(|| "the server is of another version, probably: use the jobwright of that version")
 }
 
 const COLUMNS: [Column; 6] = [

@@ -92,11 +92,12 @@ pub fn widths(columns: &[Column], rows: &[Vec<Cell>], room: Option<usize>) -> Ve
 }
 
 /// Control characters must not reach a terminal: a cell is one line of visible text.
-fn one_line(text: &str) -> String {
+pub(super) fn one_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
-fn cut(text: &str, width: usize) -> String {
+/// A text that is no wider than this.
+pub(super) fn cut(text: &str, width: usize) -> String {
     if text.width() <= width {
         return text.to_owned();
     }

@@ -22,6 +22,7 @@ mod expr;
 mod files;
 mod fill;
 mod frontmatter;
+mod inputs;
 pub mod limits;
 pub mod lint;
 mod live;
@@ -44,6 +45,7 @@ pub mod validate;
 pub mod yaml;
 
 pub use catalog::{Catalog, CatalogError, Entry, State, TemplateSource, UnknownTemplate};
+pub use inputs::Inputs;
 pub use limits::Limit;
 pub use live::LiveCatalog;
 pub use params::Checked;

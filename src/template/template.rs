@@ -12,6 +12,7 @@ use super::expand::{Expanded, expand};
 use super::expr::{Data, Root};
 use super::fill::{Shape, ShapeError, weight};
 use super::frontmatter::{self, FrontMatter};
+use super::inputs::Inputs;
 use super::limits::Limit;
 use super::locate::{key_order, locate};
 use super::manifest;
@@ -241,6 +242,12 @@ impl Template {
     /// Every fault, by path: unknown and missing parameters and every broken rule.
     pub fn check(&self, given: &Map<String, Value>) -> Result<Checked, Vec<Fault>> {
         params::check(&self.front.parameters, given, "parameter")
+    }
+
+    /// The parameters, to be checked without the template.
+    #[must_use]
+    pub fn inputs(&self) -> Inputs {
+        Inputs(Arc::clone(&self.front.parameters))
     }
 
     /// Renders the manifest.

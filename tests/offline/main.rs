@@ -4,8 +4,10 @@
 
 mod client;
 mod command_line;
+mod contexts;
 mod diff;
 mod docs;
+mod failures;
 mod house;
 mod kubernetes_page;
 mod program;

@@ -5,7 +5,8 @@ use std::process::{Command, Output, Stdio};
 /// The program with these arguments, without any variable that steers it.
 pub(crate) fn jobwright(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_jobwright"));
-    command.args(args).stdin(Stdio::null());
+    // Contexts of whoever runs the tests must not count.
+    command.args(args).stdin(Stdio::null()).env("XDG_CONFIG_HOME", "/nowhere");
     for (name, _) in std::env::vars() {
         if name.starts_with("JOBWRIGHT_") || name == "NO_COLOR" || name == "CLICOLOR_FORCE" {
             command.env_remove(name);

@@ -8,6 +8,8 @@ mod review_server;
 mod support;
 #[path = "../support/tally.rs"]
 mod tally;
+#[path = "../support/terminal.rs"]
+mod typist;
 
 mod auth;
 mod callbacks;
@@ -17,8 +19,10 @@ mod inputs;
 mod jobs;
 mod migration;
 mod operations;
+mod pages;
 mod rebuild;
 mod rights;
 mod run;
 mod start;
 mod streams;
+mod terminal;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
-use crate::cli::client::{Client, ClientError, ServerArgs, job_id, job_path};
+use crate::cli::client::{Client, ServerArgs, job_id, job_path};
 use crate::cli::failure;
 use crate::cli::follow::Shown;
 use crate::cli::launch::{self, LaunchArgs};
@@ -40,7 +40,8 @@ pub(super) struct CancelArgs {
 pub(super) fn cancel(args: CancelArgs) -> anyhow::Result<ExitCode> {
     let client = Client::new(&args.server)?;
     each(&args.ids, args.output.output, |id| {
-        let answer = client.post(&format!("{}/cancel", job_path(id)), &json!({})).map_err(ClientError::into_report)?;
+        let answer =
+            client.post(&format!("{}/cancel", job_path(id)), &json!({})).map_err(|error| client.report(error))?;
         if !args.wait {
             return Ok((answer, "cancellation asked for"));
         }
@@ -89,7 +90,7 @@ pub(super) fn delete(args: DeleteArgs) -> anyhow::Result<ExitCode> {
     let client = Client::new(&args.server)?;
     let format = if args.output == "name" { Format::Name } else { Format::Table };
     each(&args.ids, format, |id| {
-        let answer = client.delete(&job_path(id)).map_err(ClientError::into_report)?;
+        let answer = client.delete(&job_path(id)).map_err(|error| client.report(error))?;
         Ok((answer, "deleted"))
     })
 }
@@ -143,6 +144,6 @@ pub(super) fn rerun(args: RerunArgs) -> anyhow::Result<ExitCode> {
     let body = launch::body(&id, name, args.params.values()?);
     let answer = client
         .post_until_known(&format!("{}/rerun", job_path(&args.job)), &Value::Object(body))
-        .map_err(ClientError::into_report)?;
+        .map_err(|error| client.report(error))?;
     launch::launched(&client, &answer, &args.launch)
 }

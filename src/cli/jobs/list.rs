@@ -11,6 +11,7 @@ use crate::cli::client::{Client, ServerArgs, query};
 use crate::cli::progress::Progress;
 use crate::cli::show::{self, Format, OutputArgs};
 use crate::job::Phase;
+use crate::template::suggest;
 
 /// Lists jobs, newest first
 #[derive(Debug, clap::Args)]
@@ -59,7 +60,7 @@ pub(super) struct ListArgs {
 #[derive(Debug, Clone, clap::Args)]
 pub(in crate::cli) struct FilterArgs {
     /// Only jobs in these phases
-    #[arg(long, value_name = "PHASE", value_delimiter = ',', env = "JOBWRIGHT_PHASE")]
+    #[arg(long, value_name = "PHASE", value_delimiter = ',', env = "JOBWRIGHT_PHASE", value_parser = phase)]
     pub(super) phase: Vec<Phase>,
 
     /// Only jobs of this template
@@ -69,6 +70,14 @@ pub(in crate::cli) struct FilterArgs {
     /// Only jobs whose ID or name holds this text
     #[arg(long = "query", short, value_name = "TEXT", env = "JOBWRIGHT_QUERY")]
     pub(super) q: Option<String>,
+}
+
+/// A phase on the command line.
+fn phase(text: &str) -> Result<Phase, String> {
+    text.parse::<Phase>().map_err(|error| match suggest::nearest(text, Phase::ALL.map(Phase::as_str)) {
+        Some(near) => format!("{error}; did you mean {near}?"),
+        None => error.to_string(),
+    })
 }
 
 /// The most that one page may hold.
