@@ -1,0 +1,129 @@
+//! The form that launches, made from a schema.
+
+use serde_json::json;
+
+use crate::fixtures;
+use crate::page::{Device, Page};
+
+fn record(app: &crate::support::TestApp, page: &Page) -> serde_json::Value {
+    page.until("location.pathname.startsWith('/jobs/') && document.readyState === 'complete'");
+    app.get(&page.address().replace("/jobs/", "/api/v1/jobs/")).json()
+}
+
+#[test]
+#[ignore = "needs a browser"]
+fn a_value_of_every_kind_reaches_the_job() {
+    for (device, scripts) in [(Device::Desktop, true), (Device::Phone, true), (Device::Desktop, false)] {
+        let app = fixtures::start();
+        let page = Page::with_scripts(&app.url, scripts).on(device);
+        page.open("/templates/kinds");
+        page.fill("title", "O'Neill \"the\" #1")
+            .fill("day", "2026-02-28")
+            .fill("at", "2026-02-28T09:30")
+            .fill("mail", "ada@example.com")
+            .fill("link", "https://example.com/a?b=c")
+            .fill("notes", "one\ntwo: {x}")
+            .fill("copies", "7")
+            .fill("ratio", "0.25")
+            .tick("loud")
+            .fill("level", "high")
+            .fill("names", "Ada\nGrace")
+            .fill("address", "street: Main Street\nnumber: 5")
+            .fill("secret", "hush");
+        page.click("Launch");
+        let got = &record(&app, &page)["parameters"];
+        let at = got["at"].as_str().unwrap();
+        assert!(at.starts_with("2026-02-28T09:30"), "{at}");
+        assert_eq!(
+            *got,
+            json!({
+                "title": "O'Neill \"the\" #1", "day": "2026-02-28", "at": at, "mail": "ada@example.com",
+                "link": "https://example.com/a?b=c", "notes": "one\ntwo: {x}", "copies": 7, "ratio": 0.25, "loud": true,
+                "level": "high", "names": ["Ada", "Grace"], "address": {"street": "Main Street", "number": 5},
+                "secret": got["secret"],
+            })
+        );
+        assert!(!got["secret"].as_str().unwrap().contains("hush"), "a secret is never shown");
+        assert!(!page.text("document.documentElement.outerHTML").contains("hush"));
+    }
+}
+
+#[test]
+#[ignore = "needs a browser"]
+fn what_is_wrong_stands_beside_its_field_and_the_first_one_has_the_focus() {
+    for (device, scripts) in [(Device::Desktop, true), (Device::Phone, true), (Device::Desktop, false)] {
+        let app = fixtures::start();
+        let page = Page::with_scripts(&app.url, scripts).on(device);
+        page.open("/templates/kinds");
+        page.fill("day", "2026-02-28")
+            .fill("level", "low")
+            .fill("title", "Good")
+            .fill("names", "a\nb\nc\nd")
+            .fill("address", "number: x");
+        // What the browser itself would catch is for the service to say.
+        page.value("document.getElementById('form').noValidate = true");
+        page.fill("title", "ab").click("Launch");
+        page.until_it_says("things need your attention");
+        let beside = page.value(
+            "[...document.querySelectorAll('#form [aria-invalid=true]')].map((it) => [it.labels?.[0]?.innerText.replace(/ \\*$/, ''), \
+             (it.getAttribute('aria-describedby') || '').split(' ').map((id) => document.getElementById(id)?.innerText).join(' ')])",
+        );
+        let beside = beside.as_array().unwrap();
+        let of = |label: &str| {
+            beside.iter().find(|it| it[0].as_str().unwrap_or("").starts_with(label)).map(|it| it[1].to_string())
+        };
+        assert!(of("title").unwrap().contains('3'), "{beside:?}");
+        assert!(of("names").unwrap().contains('3'), "{beside:?}");
+        assert_eq!(page.field("title"), "ab", "what was typed is still there");
+        assert_eq!(page.field("names"), "a\nb\nc\nd");
+        if scripts {
+            assert_eq!(page.focused(), "title");
+        }
+        // Each word of the summary leads to its field.
+        page.click_in("#wrongs", "names");
+        page.until("location.hash !== ''");
+        assert_eq!(app.get("/api/v1/jobs").json()["items"], json!([]));
+    }
+}
+
+#[test]
+#[ignore = "needs a browser"]
+fn the_manifest_is_shown_as_it_is_typed() {
+    let app = fixtures::start();
+    let page = Page::new(&app.url);
+    page.open("/templates/kinds").fill("title", "Monday").fill("day", "2026-02-02").fill("level", "low");
+    page.until_says("#preview", "value: Monday");
+    page.fill("title", "Tuesday");
+    page.until_says("#preview", "value: Tuesday");
+    page.fill("copies", "99");
+    page.until_says("#preview", "There is no manifest yet");
+    page.fill("copies", "9");
+    page.until_says("#preview", "value: \"9\"");
+    assert_eq!(app.get("/api/v1/jobs").json()["items"], json!([]), "a preview launches nothing");
+    page.is_calm();
+}
+
+#[test]
+#[ignore = "needs a browser"]
+fn without_scripts_a_button_shows_the_manifest() {
+    let app = fixtures::start();
+    let page = Page::without_scripts(&app.url);
+    page.open("/templates/kinds").fill("title", "Monday").fill("day", "2026-02-02").fill("level", "low");
+    page.click("Preview manifest");
+    page.until_says("#preview", "value: Monday");
+    assert_eq!(page.field("title"), "Monday");
+}
+
+#[test]
+#[ignore = "needs a browser"]
+fn an_example_fills_the_form() {
+    for scripts in [true, false] {
+        let app = fixtures::start();
+        let page = Page::with_scripts(&app.url, scripts);
+        page.open("/templates/kinds").click("monday");
+        page.until("document.querySelector('[name=\"p.title\"]').value === 'Monday'");
+        assert_eq!((page.field("day"), page.field("copies")), ("2026-02-02".to_owned(), "3".to_owned()));
+        page.click("Launch");
+        assert_eq!(record(&app, &page)["parameters"]["names"], json!(["Ada", "Grace"]));
+    }
+}
