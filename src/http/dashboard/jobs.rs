@@ -8,8 +8,8 @@ use axum::response::Redirect;
 use futures_util::StreamExt;
 use jiff::Timestamp;
 
-use super::page::{JobHtml, JobsHtml};
 use super::launch::token;
+use super::page::{JobHtml, JobsHtml};
 use super::view::changes::{Changes, LastSuccess};
 use super::view::job::{Beside, History, JobPage};
 use super::view::list::{Filters, List};
