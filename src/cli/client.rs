@@ -227,10 +227,11 @@ fn certificates(file: &Path) -> anyhow::Result<RootCerts> {
     let pem = std::fs::read(file).with_context(|| format!("cannot read the certificates in {shown}"))?;
     let mut found = Vec::new();
     for item in parse_pem(&pem) {
-        match item.with_context(|| format!("the certificates in {shown} cannot be read"))? {
-            PemItem::Certificate(certificate) => found.push(certificate),
-            // A key that stands beside them is of no use here.
-            _ => {}
+        // A key that stands beside them is of no use here.
+        if let PemItem::Certificate(certificate) =
+            item.with_context(|| format!("the certificates in {shown} cannot be read"))?
+        {
+            found.push(certificate);
         }
     }
     anyhow::ensure!(!found.is_empty(), "there is no certificate in {shown}: expected PEM");

@@ -74,7 +74,9 @@ const DELETE: u8 = 0x7f;
 /// Reads up to the end of a line, with the keys that take back what was typed.
 fn read_hidden(keys: impl Read) -> io::Result<Line> {
     let mut typed = Vec::new();
-    for key in keys.bytes() {
+    #[expect(clippy::unbuffered_bytes, reason = "what is typed after this line is for whoever reads next")]
+    let keys = keys.bytes();
+    for key in keys {
         match key? {
             b'\n' | b'\r' => return text(typed),
             CTRL_C => return Ok(Line::End),
