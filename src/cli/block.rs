@@ -2,6 +2,12 @@
 
 use std::io::{self, IsTerminal, Write};
 
+/// Whether a stream is a terminal on which what was written can be drawn over.
+pub(super) fn can_draw(stream: &impl IsTerminal) -> bool {
+    let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
+    stream.is_terminal() && !dumb
+}
+
 /// A block of lines on stdout.
 #[derive(Debug, Default)]
 pub struct Block {
@@ -11,8 +17,7 @@ pub struct Block {
 impl Block {
     /// A block, where stdout is a terminal that can draw one.
     pub fn on_terminal() -> Option<Self> {
-        let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
-        (io::stdout().is_terminal() && !dumb).then(Self::default)
+        can_draw(&io::stdout()).then(Self::default)
     }
 
     /// How many lines there is room for, the one that the cursor stands in left out.

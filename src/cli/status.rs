@@ -1,10 +1,10 @@
 //! The last line of a terminal while a job is followed: where it stands, and since when. Never in a pipe.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 
 use jiff::Timestamp;
 
-use super::{show, table};
+use super::{block, show, table};
 use crate::job::{Event, EventKind, Phase};
 
 const FRAMES: [char; 10] = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'];
@@ -27,9 +27,8 @@ pub struct StatusLine {
 impl StatusLine {
     /// The line of a job, on stderr if that is a terminal that can draw it.
     pub fn new(created: Timestamp) -> Self {
-        let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
         let mut line = Self::off(created);
-        line.on = io::stderr().is_terminal() && !dumb;
+        line.on = block::can_draw(&io::stderr());
         line
     }
 

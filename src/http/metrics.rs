@@ -20,6 +20,7 @@ use prometheus_client::registry::Registry;
 use super::streams::Streams;
 use super::vitals::Vitals;
 use super::{ApiError, AppState};
+use crate::service::Launched;
 use crate::store::Store;
 
 /// The media type of OpenMetrics.
@@ -88,7 +89,12 @@ impl Metrics {
     }
 
     /// Counts a launch by what came of it: `created`, `repeated` or `refused`.
-    pub(super) fn launched(&self, outcome: &'static str) {
+    pub(super) fn launched<E>(&self, launched: &Result<Launched, E>) {
+        let outcome = match launched {
+            Ok(Launched { created: true, .. }) => "created",
+            Ok(_) => "repeated",
+            Err(_) => "refused",
+        };
         self.launches.get_or_create(&OutcomeLabels { outcome }).inc();
     }
 

@@ -99,11 +99,7 @@ fn take_pairs(values: &mut BTreeMap<String, String>, text: &[u8]) -> Result<(), 
 async fn launch(app: &AppState, form: &RunAJob, caller: Caller) -> Result<(), ApiError> {
     let request = into_request(app, form, caller)?;
     let launched = app.service.launch(request).await;
-    app.metrics.launched(match &launched {
-        Ok(launched) if launched.created => "created",
-        Ok(_) => "repeated",
-        Err(_) => "refused",
-    });
+    app.metrics.launched(&launched);
     launched?;
     Ok(())
 }

@@ -9,6 +9,27 @@ use saphyr_parser::{Event, Parser};
 pub(crate) fn locate(text: &str, path: &str) -> Option<(usize, usize)> {
     let wanted = tokens(path);
     let mut best: Option<(usize, (usize, usize))> = None;
+    walk(text, |stack, here| note(stack, &wanted, here, &mut best));
+    best.map(|(_, place)| place)
+}
+
+/// The place of every mapping key in the order of the text, by its path as a JSON Pointer: `/parameters/properties/day`.
+/// Maps that were read are sorted by name; people write them in the order that they mean.
+pub(crate) fn key_order(text: &str) -> HashMap<String, usize> {
+    let mut order = HashMap::new();
+    walk(text, |stack, _| {
+        if stack.last().is_some_and(|frame| !frame.list) {
+            let escaped = |frame: &Frame| format!("/{}", frame.token.replace('~', "~0").replace('/', "~1"));
+            let next = order.len();
+            order.entry(stack.iter().map(escaped).collect()).or_insert(next);
+        }
+    });
+    order
+}
+
+/// Goes through a text as far as it can be read, and stops at every mapping key and item of a list, with its line and
+/// column (both from 1). The tokens of `stack` are its path.
+fn walk(text: &str, mut stop: impl FnMut(&[Frame], (usize, usize))) {
     let mut stack: Vec<Frame> = Vec::new();
     for event in Parser::new_from_str(text) {
         let Ok((event, span)) = event else { break };
@@ -20,11 +41,11 @@ pub(crate) fn locate(text: &str, path: &str) -> Option<(usize, usize)> {
             if let (Some(frame), Event::Scalar(key, ..)) = (stack.last_mut(), &event) {
                 frame.token = key.to_string();
             }
-            note(&stack, &wanted, here, &mut best);
+            stop(&stack, here);
         } else if is_node && let Some(frame) = stack.last_mut().filter(|frame| frame.list) {
             frame.token = frame.index.to_string();
             frame.index += 1;
-            note(&stack, &wanted, here, &mut best);
+            stop(&stack, here);
         }
         match event {
             Event::SequenceStart(..) => stack.push(Frame::new(true)),
@@ -37,37 +58,6 @@ pub(crate) fn locate(text: &str, path: &str) -> Option<(usize, usize)> {
             _ => {}
         }
     }
-    best.map(|(_, place)| place)
-}
-
-/// The place of every mapping key in the order of the text, by its path as a JSON Pointer: `/parameters/properties/day`.
-/// Maps that were read are sorted by name; people write them in the order that they mean.
-pub(crate) fn key_order(text: &str) -> HashMap<String, usize> {
-    let mut order = HashMap::new();
-    let mut stack: Vec<Frame> = Vec::new();
-    for event in Parser::new_from_str(text) {
-        let Ok((event, _)) = event else { break };
-        let is_key = matches!(stack.last(), Some(Frame { key_next: true, list: false, .. }));
-        match event {
-            Event::Scalar(key, ..) if is_key => {
-                if let Some(frame) = stack.last_mut() {
-                    frame.token = key.replace('~', "~0").replace('/', "~1");
-                }
-                let next = order.len();
-                order.entry(stack.iter().map(|frame| format!("/{}", frame.token)).collect()).or_insert(next);
-                toggle(&mut stack);
-            }
-            Event::SequenceStart(..) => stack.push(Frame::new(true)),
-            Event::MappingStart(..) => stack.push(Frame::new(false)),
-            Event::SequenceEnd | Event::MappingEnd => {
-                stack.pop();
-                toggle(&mut stack);
-            }
-            Event::Scalar(..) | Event::Alias(_) => toggle(&mut stack),
-            _ => {}
-        }
-    }
-    order
 }
 
 struct Frame {

@@ -27,7 +27,7 @@ fn a_value_of_every_kind_reaches_the_job() {
             .fill("ratio", "0.25")
             .tick("loud")
             .fill("level", "high")
-            .fill("names", "Ada\nGrace")
+            .fill_list("names", &["Ada", "Grace"])
             .fill("address", "street: Main Street\nnumber: 5")
             .fill("secret", "hush");
         page.click("Launch");
@@ -58,15 +58,19 @@ fn what_is_wrong_stands_beside_its_field_and_the_first_one_has_the_focus() {
         page.fill("day", "2026-02-28")
             .fill("level", "low")
             .fill("title", "Good")
-            .fill("names", "a\nb\nc\nd")
+            .fill_list("names", &["a", "b", "c", "d"])
             .fill("address", "number: x");
         // What the browser itself would catch is for the service to say.
         page.value("document.getElementById('form').noValidate = true");
         page.fill("title", "ab").click("Launch");
         page.until_it_says("things need your attention");
         let beside = page.value(
-            "[...document.querySelectorAll('#form [aria-invalid=true]')].map((it) => [it.labels?.[0]?.innerText.replace(/ \\*$/, ''), \
-             (it.getAttribute('aria-describedby') || '').split(' ').map((id) => document.getElementById(id)?.innerText).join(' ')])",
+            "[...document.querySelectorAll('#form [aria-invalid=true]')].map((it) => { \
+                 const field = it.closest('.rows') || it; \
+                 const label = field.labels?.[0] || document.getElementById(field.getAttribute('aria-labelledby')); \
+                 const said = (field.getAttribute('aria-describedby') || '').split(' '); \
+                 return [label?.innerText.replace(/ \\*$/, ''), said.map((id) => document.getElementById(id)?.innerText).join(' ')]; \
+             })",
         );
         let beside = beside.as_array().unwrap();
         let of = |label: &str| {

@@ -260,6 +260,18 @@ impl Page {
         self
     }
 
+    /// Fills a list: a row for each item where the page has rows, else one item a line.
+    pub(crate) fn fill_list(&self, label: &str, items: &[&str]) -> &Self {
+        let add = format!("[aria-label='Add an item to {label}']");
+        if self.value(&format!("document.querySelector({}) === null", json!(add))) == true {
+            return self.fill(label, &items.join("\n"));
+        }
+        for item in items {
+            self.click_on(&add).press(item);
+        }
+        self
+    }
+
     /// Clicks the box with this label.
     pub(crate) fn tick(&self, label: &str) -> &Self {
         self.on_element(script::LABELLED, json!([label]), Driver::click);

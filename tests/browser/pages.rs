@@ -90,7 +90,7 @@ fn every_page(device: Device) {
     look(&mut page, "job-cancel", device, &mut faults);
     page.open("/templates/kinds");
     page.value("document.getElementById('form').noValidate = true");
-    page.fill("title", "ab").fill("names", "a\nb\nc\nd").click("Launch");
+    page.fill("title", "ab").fill_list("names", &["a", "b", "c", "d"]).click("Launch");
     page.until_it_says("need your attention");
     page.until("document.querySelector('#preview li')");
     look(&mut page, "launch-faults", device, &mut faults);

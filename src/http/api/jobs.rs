@@ -157,11 +157,7 @@ pub(super) async fn launch(
 }
 
 fn launched_response(app: &AppState, launched: Result<Launched, ServiceError>) -> Result<Response, ApiError> {
-    app.metrics.launched(match &launched {
-        Ok(Launched { created: true, .. }) => "created",
-        Ok(_) => "repeated",
-        Err(_) => "refused",
-    });
+    app.metrics.launched(&launched);
     let Launched { job, created } = launched?;
     // The grammar of a job ID leaves nothing to be escaped.
     let location = format!("/api/v1/jobs/{}", job.id);

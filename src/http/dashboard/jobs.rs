@@ -8,14 +8,13 @@ use axum::response::Redirect;
 use futures_util::StreamExt;
 use jiff::Timestamp;
 
-use super::launch::token;
 use super::page::{JobHtml, JobsHtml};
 use super::view::changes::{Changes, LastSuccess};
 use super::view::job::{Beside, History, JobPage};
 use super::view::list::{Filters, List};
 use super::view::log;
 use super::view::row::Row;
-use super::{chrome, pairs};
+use super::{chrome, pairs, token};
 use crate::executor::LogOptions;
 use crate::http::extract::JobPath;
 use crate::http::{ApiError, AppState, Caller};

@@ -6,7 +6,6 @@ use axum::extract::{RawQuery, Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde_json::{Map, Value};
-use uuid::Uuid;
 
 use super::page::LaunchHtml;
 use super::sent::{Refused, Sent, refused};
@@ -15,7 +14,7 @@ use super::view::control::Declared;
 use super::view::launch::{LaunchForm, LaunchPage, Preview};
 use super::view::texts::Texts;
 use super::view::url;
-use super::{chrome, pairs, templates};
+use super::{chrome, pairs, templates, token};
 use crate::http::extract::{JobPath, MAX_BODY, NamePath, read_body};
 use crate::http::{ApiError, AppState, Caller};
 use crate::job::{Intent, JobId};
@@ -165,11 +164,7 @@ impl Subject {
                 app.service.rerun(&intent.id, change).await
             }
         };
-        app.metrics.launched(match &launched {
-            Ok(Launched { created: true, .. }) => "created",
-            Ok(_) => "repeated",
-            Err(_) => "refused",
-        });
+        app.metrics.launched(&launched);
         launched.or_else(|error| Err(refused(error, sent, &self.declared)?))
     }
 }
@@ -313,9 +308,4 @@ async fn read(request: Request) -> Result<Sent, ApiError> {
         Ok(_) => sent,
         Err(_) => Sent { token: token(), ..sent },
     })
-}
-
-/// The ID for the job that a form launches.
-pub(super) fn token() -> String {
-    Uuid::now_v7().to_string()
 }

@@ -26,6 +26,7 @@ mod view;
 use axum::Router;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use uuid::Uuid;
 
 pub(super) use page::sentence;
 pub use page::{login_page, problem_page};
@@ -67,6 +68,11 @@ pub(super) fn index_page(app: &AppState, caller: &Caller, id: &str, name: &str, 
 /// The frame of a page in this part of the site.
 fn chrome(at: &'static str, caller: &Caller) -> Chrome {
     Chrome { at, menu: true, signed_in: caller.name.clone() }
+}
+
+/// A new ID for what a form launches: the same form sent again launches nothing more.
+fn token() -> String {
+    Uuid::now_v7().to_string()
 }
 
 /// The pairs of a query or form.

@@ -11,7 +11,7 @@ use super::{chrome, pairs};
 use crate::http::extract::{MAX_BODY, read_body};
 use crate::http::{ApiError, AppState, Caller};
 use crate::job::JobId;
-use crate::service::{Launched, Rerun, ServiceError};
+use crate::service::{Rerun, ServiceError};
 
 /// How many jobs are acted on at the same time.
 const TOGETHER: usize = 16;
@@ -75,11 +75,7 @@ async fn one(app: AppState, by: Option<String>, id: JobId, act: Act) -> Result<D
         (Act::Rerun { token }, _) => {
             let change = Rerun { id: new_id(&token, &id), by, ..Rerun::default() };
             let launched = app.service.rerun(&id, change).await;
-            app.metrics.launched(match &launched {
-                Ok(Launched { created: true, .. }) => "created",
-                Ok(_) => "repeated",
-                Err(_) => "refused",
-            });
+            app.metrics.launched(&launched);
             launched.map(|launched| Outcome::Launched(launched.job.id))
         }
         (_, Some(job)) if job.phase.is_terminal() => Ok(Outcome::Ended(job.phase)),

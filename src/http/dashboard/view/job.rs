@@ -237,10 +237,14 @@ impl History {
     }
 }
 
-/// How long the job ran. Of a lost one nobody knows.
+/// From when on it is known how long a job ran. Of a lost one nobody knows.
+pub(crate) fn ran_from(view: &JobView) -> Option<Timestamp> {
+    view.started.filter(|_| view.phase != Phase::Lost)
+}
+
+/// How long the job ran.
 pub(crate) fn ran(view: &JobView, now: Timestamp) -> Option<Span> {
-    let from = view.started.filter(|_| view.phase != Phase::Lost)?;
-    Some(Span::new(from, view.ended, now))
+    Some(Span::new(ran_from(view)?, view.ended, now))
 }
 
 /// Both sides of a contradiction.

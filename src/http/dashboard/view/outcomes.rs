@@ -2,6 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::job::ran_from;
 use super::phase::PhaseLook;
 use super::time::{When, duration};
 use super::url;
@@ -131,10 +132,9 @@ fn went_wrong(phase: Phase) -> bool {
     matches!(phase, Phase::Failed | Phase::Rejected | Phase::Lost)
 }
 
-/// How long a job ran, or has been running. Of a lost one nobody knows.
+/// How long a job ran, or has been running.
 fn lasted(job: &JobView, now: Timestamp) -> Option<SignedDuration> {
-    let from = job.started.filter(|_| job.phase != Phase::Lost)?;
-    Some(job.ended.unwrap_or(now).duration_since(from))
+    Some(job.ended.unwrap_or(now).duration_since(ran_from(job)?))
 }
 
 fn median(jobs: &[JobView]) -> Option<String> {
