@@ -61,6 +61,8 @@ fn without_scripts_a_launch_is_followed_by_reloading() {
         page.until("document.getElementById('form')");
         page.fill("pipe", &pipe).click("Launch");
         let id = id(&page);
+        let tools = page.text("getComputedStyle(document.getElementById('log-tools')).display");
+        assert_eq!(tools, "none", "what only a script can do is not offered");
         app.wait_for_phase(&id, "Running");
         page.reload();
         assert!(page.read("#phase").contains("Running"));
