@@ -173,8 +173,9 @@ impl Campaign {
                 _ => serve(Death::Stopped),
             };
             let tour = cycle.tour.filter(|reports| *reports > 2 || random.percent(40));
-            // A folder without records cannot be compacted.
-            if !(cycles.is_empty() && matches!(cycle.errand, Errand::Compact | Errand::ImportMore)) {
+            // There must be records to be added to.
+            let served = cycles.iter().any(|cycle: &Cycle| matches!(cycle.errand, Errand::Serve | Errand::Stop));
+            if served || !matches!(cycle.errand, Errand::Compact | Errand::ImportMore) {
                 cycles.push(Cycle { tour, ..cycle });
             }
         }

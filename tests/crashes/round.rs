@@ -224,7 +224,7 @@ impl<'a> Round<'a> {
     /// `jobwright store check`.
     fn check(&self) {
         let data = self.data();
-        if !self.world.setup().data().join("store.json").exists() {
+        if !self.has_records() {
             return;
         }
         let (status, words) = run(self.world.setup(), &["store", "check", "--data", &data], None);
@@ -234,9 +234,22 @@ impl<'a> Round<'a> {
 
     fn compact(&self, death: Death) -> Came {
         let data = self.data();
-        let came = self.run_to_death(&["store", "compact", "--data", &data], death);
+        let args = ["store", "compact", "--data", &data];
+        if !self.has_records() {
+            // The service was killed before it had made its folder.
+            let (status, words) = run(self.world.setup(), &args, point_of(death));
+            if status.success() || !words.contains("there are no records in") {
+                self.fail(&[format!("compacting nothing: {words}")]);
+            }
+            return Came::Elsewhere;
+        }
+        let came = self.run_to_death(&args, death);
         self.check();
         came
+    }
+
+    fn has_records(&self) -> bool {
+        self.world.setup().data().join("store.json").exists()
     }
 
     fn import_anew(&self, death: Death) -> Came {
