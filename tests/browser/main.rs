@@ -33,5 +33,6 @@ mod live;
 mod log;
 mod pages;
 mod reader;
+mod selecting;
 mod signing_in;
 mod templates;

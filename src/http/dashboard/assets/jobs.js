@@ -20,8 +20,11 @@
     for (const box of here) box.checked = chosen.has(box.value);
     const shown = new Set(here.map((box) => box.value));
     const elsewhere = [...chosen].filter((id) => !shown.has(id));
-    form.querySelectorAll("[data-elsewhere]").forEach((field) => field.remove());
+    // Nothing is touched that is right already: this is called for every change of the page, and must not be one itself.
+    const fields = [...form.querySelectorAll("[data-elsewhere]")];
+    for (const field of fields) if (!elsewhere.includes(field.value)) field.remove();
     for (const id of elsewhere) {
+      if (fields.some((field) => field.value === id)) continue;
       const field = document.createElement("input");
       Object.assign(field, { type: "hidden", name: "id", value: id });
       field.dataset.elsewhere = "";
