@@ -1,8 +1,10 @@
 //! Pages that stay true by themselves: over a broken connection, a restart, and sleep.
 
+use serde_json::json;
+
 use crate::fixtures;
 use crate::list::rows;
-use crate::page::Page;
+use crate::page::{Device, Page};
 
 /// Fails where a job stands twice.
 fn each_once(page: &Page) -> Vec<String> {
@@ -32,6 +34,29 @@ fn rows_come_and_change_by_themselves() {
     assert_eq!(each_once(&page), ["k2", "k1"]);
     assert_eq!(page.text("window.mark"), "the same page");
     page.is_calm();
+}
+
+#[test]
+#[ignore = "needs a browser"]
+fn a_row_that_changes_moves_no_other() {
+    for device in Device::ALL {
+        let app = fixtures::start();
+        fixtures::launch_held(&app, "below");
+        let gate = app.launch_gate("k1");
+        app.wait_for_phase("k1", "Running");
+        let page = Page::new(&app.url).on(device);
+        page.open("/").until_live();
+        let place = || page.value("document.getElementById('job-below').getBoundingClientRect().top");
+        let before = place();
+        let report = json!({"status": "Processing…", "message": "table 3 of 8", "progress": 40});
+        assert_eq!(app.post(&app.callback_path("k1"), &report).status, 200);
+        page.until_says("#job-k1", "40 %");
+        assert_eq!(place(), before);
+        gate.open(3);
+        page.until_says("#job-k1", "Failed");
+        page.until_says("#job-k1", "Error");
+        assert_eq!(place(), before);
+    }
 }
 
 #[test]

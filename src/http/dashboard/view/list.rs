@@ -11,6 +11,21 @@ use crate::job::Phase;
 const RECENT: [(&str, &str); 4] =
     [("1h", "Last hour"), ("24h", "Last 24 hours"), ("7d", "Last 7 days"), ("30d", "Last 30 days")];
 
+/// The phases in the order of their tabs, what is asked for most first, and whether a tab stays where there is no such job.
+/// Jobs pass through some phases all the time: were the tabs of these to come and go, the others would move. What is
+/// suspended comes and goes too, but not everywhere, and stands last.
+const TABS: [(Phase, bool); Phase::ALL.len()] = [
+    (Phase::Running, true),
+    (Phase::Succeeded, true),
+    (Phase::Failed, true),
+    (Phase::Pending, true),
+    (Phase::Waiting, true),
+    (Phase::Cancelled, false),
+    (Phase::Rejected, false),
+    (Phase::Lost, false),
+    (Phase::Suspended, false),
+];
+
 /// What the address asks for. Unknown names are left aside, so that an address with a marker of some other tool still
 /// works; a value that cannot be read is told, not ignored.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -128,10 +143,10 @@ impl Filters {
             count: counts.iter().map(|(_, count)| count).sum(),
             current: self.phase.is_none(),
         };
-        let of_phases = Phase::ALL.into_iter().filter_map(|phase| {
+        let of_phases = TABS.into_iter().filter_map(|(phase, stays)| {
             let count = counts.iter().find(|(counted, _)| *counted == phase).map_or(0, |(_, count)| *count);
             let current = self.phase == Some(phase);
-            (count > 0 || current).then(|| Tab {
+            (stays || count > 0 || current).then(|| Tab {
                 look: Some(phase.into()),
                 href: self.of_phase(Some(phase)).address(),
                 count,
@@ -254,12 +269,14 @@ mod tests {
     }
 
     #[test]
-    fn tabs_lead_to_phases_that_have_jobs_and_keep_the_other_filters() {
+    fn tabs_stay_and_keep_the_other_filters() {
         let (filters, _) = read(&[("phase", "Lost"), ("q", "x")]);
         let tabs = filters.tabs(&[(Phase::Running, 2), (Phase::Failed, 1)]);
-        let shown: Vec<_> =
-            tabs.iter().map(|tab| (tab.look.map_or("All", |look| look.word), tab.count, tab.current)).collect();
-        assert_eq!(shown, [("All", 3, false), ("Running", 2, false), ("Failed", 1, false), ("Lost", 0, true)]);
+        let words: Vec<_> = tabs.iter().map(|tab| tab.look.map_or("All", |look| look.word)).collect();
+        assert_eq!(words, ["All", "Running", "Succeeded", "Failed", "Pending", "Waiting", "Lost"]);
+        assert_eq!(tabs.iter().map(|tab| tab.count).collect::<Vec<_>>(), [3, 2, 0, 1, 0, 0, 0]);
+        assert!(tabs[6].current && tabs.iter().filter(|tab| tab.current).count() == 1);
+        assert!(Phase::ALL.iter().all(|phase| TABS.iter().any(|(tab, _)| tab == phase)));
         assert_eq!(tabs[1].href, "/?phase=Running&q=x");
     }
 
