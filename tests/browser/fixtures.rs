@@ -1,5 +1,6 @@
 //! Services with something to look at: templates for tests, jobs in every phase, and long histories.
 
+use std::fs::File;
 use std::io::Write;
 use std::process::Command;
 
@@ -133,6 +134,34 @@ pub(crate) fn run_script(app: &TestApp, id: &str, name: &str, script: &str) {
     app.wait(id, |job| !job["ended"].is_null());
 }
 
+/// A job that does what it is told through a pipe, a line at a time, until it is dropped.
+pub(crate) struct Worker {
+    pipe: File,
+}
+
+impl Worker {
+    /// Launches a job of shell that reads the pipe which is given to it.
+    pub(crate) fn launch(app: &TestApp, id: &str, script: impl Fn(&str) -> String) -> Self {
+        let pipe = app.path().join(format!("lines-{id}"));
+        assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        launch_script(app, id, "", &script(pipe.to_str().unwrap()));
+        app.wait_for_phase(id, "Running");
+        // Opens when the job opens its end.
+        let pipe = File::options().write(true).open(pipe).unwrap();
+        Self { pipe }
+    }
+
+    /// Launches a job that runs each line as a line of shell.
+    pub(crate) fn shell(app: &TestApp, id: &str) -> Self {
+        Self::launch(app, id, |pipe| format!("while read -r line; do eval \"$line\"; done < {pipe}"))
+    }
+
+    /// Writes it a line.
+    pub(crate) fn tell(&mut self, line: &str) {
+        writeln!(self.pipe, "{line}").unwrap();
+    }
+}
+
 /// Launches a job that is held by a gate, and reports for it.
 pub(crate) fn launch_reporting(app: &TestApp, id: &str, report: Value) -> Gate {
     let gate = app.launch_gate(id);
@@ -216,7 +245,7 @@ pub(crate) fn with_history(setup: Setup, count: usize) -> Setup {
     header["jobs"] = json!(count);
     header["sequence"] = json!(count * events);
     let file = setup.path().join("history.jsonl");
-    let mut out = std::io::BufWriter::new(std::fs::File::create(&file).unwrap());
+    let mut out = std::io::BufWriter::new(File::create(&file).unwrap());
     writeln!(out, "{header}").unwrap();
     let mut ids: Vec<usize> = (1..=count).collect();
     ids.sort_by_key(|index| format!("old-{index}"));

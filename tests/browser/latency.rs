@@ -1,22 +1,21 @@
 //! How long it takes from a click to what is seen. A few of each are run with the other tests, to see that all of them
 //! are seen at all; `JOBWRIGHT_TEST_LATENCIES=200` makes a table of it: see `docs/performance.md`.
 
-use std::path::Path;
-use std::process::Command;
-
+use jiff::Timestamp;
 use serde_json::json;
 
-use crate::fixtures;
+use crate::fixtures::{self, Worker};
 use crate::page::Page;
-use crate::support::TestApp;
+use crate::support::{TestApp, server_events};
 
 /// How many of each.
 fn count() -> usize {
     std::env::var("JOBWRIGHT_TEST_LATENCIES").map_or(3, |count| count.parse().unwrap())
 }
 
-/// The time in milliseconds, by the clock that the page's is set by.
-const NOW: &str = "(performance.timeOrigin + performance.now())";
+/// The machine's clock, in milliseconds: the one by which the service says when something came to pass, and a worker
+/// when it wrote a line. The page's own clock is set by it once, and then goes its own way.
+const NOW: &str = "Date.now()";
 
 /// Prints a row: median, 99th percentile and most.
 fn row(what: &str, mut times: Vec<f64>) {
@@ -25,14 +24,21 @@ fn row(what: &str, mut times: Vec<f64>) {
     println!("| {what} ({}) | {:.1} ms | {:.1} ms | {:.1} ms |", times.len(), at(50), at(99), times[times.len() - 1]);
 }
 
-/// From now on the page keeps, for each text that is looked for, when it was first seen: the end of the frame after the
-/// change of the document that brought it.
+/// From now on the page keeps what a part of it says, with the time at which that was first seen: the end of the frame
+/// after the change of the document that brought it. Another part that was watched before is watched no more.
 fn watch(page: &Page, part: &str) {
     page.value(&format!(
-        "(() => {{ window.seen_ = []; window.changed_ = {NOW};
-           new MutationObserver(() => {{ window.changed_ = {NOW}; const text = document.querySelector({part}).innerText;
-             requestAnimationFrame(() => {{ const port = new MessageChannel(); port.port1.onmessage = () => window.seen_.push([{NOW}, text]); port.port2.postMessage(0); }}); }})
-             .observe(document.querySelector('main'), {{ subtree: true, childList: true, characterData: true, attributes: true }});
+        "(() => {{ window.seen_ = []; window.changed_ = {NOW}; window.watch_?.disconnect();
+           window.watch_ = new MutationObserver(() => {{
+             window.changed_ = {NOW};
+             const text = document.querySelector({part})?.innerText;
+             requestAnimationFrame(() => {{
+               const port = new MessageChannel();
+               port.port1.onmessage = () => window.seen_.push([{NOW}, text]);
+               port.port2.postMessage(0);
+             }});
+           }});
+           window.watch_.observe(document.querySelector('main'), {{ subtree: true, childList: true, characterData: true }});
            return true; }})()",
         part = json!(part)
     ));
@@ -41,7 +47,8 @@ fn watch(page: &Page, part: &str) {
 /// When a text was first seen in the part that is watched. What was seen before is forgotten.
 fn seen(page: &Page, text: &str) -> f64 {
     let at = page.until(&format!(
-        "(() => {{ const hit = window.seen_.find(([at, text]) => text.includes({})); if (hit) window.seen_ = []; return hit && hit[0]; }})()",
+        "(() => {{ const hit = window.seen_.find(([, said]) => said?.includes({}));
+           if (hit) window.seen_ = []; return hit && hit[0]; }})()",
         json!(text)
     ));
     at.as_f64().unwrap()
@@ -52,14 +59,17 @@ fn rest(page: &Page) {
     page.until(&format!("{NOW} - window.changed_ > 400"));
 }
 
-/// From the click on Launch to the first paint of the job's page.
+/// From the click on Launch to the first paint of the job's page, by the browser's own clock.
 fn launches(app: &TestApp) {
     let page = Page::new(&app.url);
     let mut times = Vec::new();
     for _ in 0..count() {
         page.open("/templates/held");
-        page.until("document.getElementById('form') || document.querySelector('main a')");
-        page.value(&format!("(addEventListener('click', () => sessionStorage.setItem('at', {NOW}), true), true)"));
+        page.until("document.readyState === 'complete' && document.querySelector('#preview pre')");
+        page.value(
+            "(addEventListener('click', (event) => \
+                 sessionStorage.setItem('at', performance.timeOrigin + event.timeStamp), true), true)",
+        );
         page.click_in("main", "Launch");
         page.until("location.pathname.startsWith('/jobs/')");
         let painted =
@@ -69,7 +79,7 @@ fn launches(app: &TestApp) {
     row("a click on Launch → the job's page is painted", times);
 }
 
-/// From the event of the API, as another subscriber of it gets it in the same page, to the row of the jobs page.
+/// From the moment at which the service learned of a job's end, as its history has it, to the row of the jobs page.
 fn phases(app: &TestApp) {
     let page = Page::new(&app.url);
     page.open("/");
@@ -81,52 +91,43 @@ fn phases(app: &TestApp) {
         page.until_says(&format!("#job-{id}"), "Running");
         watch(&page, &format!("#job-{id}"));
         rest(&page);
-        page.value(&format!(
-            "(() => {{ window.told_ = 0; const own = new EventSource({}); own.addEventListener('phase', (event) => {{
-               if (JSON.parse(event.data).event.to === 'Succeeded') {{ window.told_ = {NOW}; own.close(); }} }});
-               window.open_ = new Promise((done) => {{ own.onopen = done; }}); return true; }})()",
-            json!(format!("/api/v1/events?job={id}"))
-        ));
-        page.promise("await window.open_;", json!([]));
         gate.open(0);
         let at = seen(&page, "Succeeded");
-        // Where the page was the quicker of the two, that is not known yet.
-        let told = page.until("window.told_").as_f64().unwrap();
-        times.push(at - told);
+        times.push(at - learned(app, &id, "Succeeded"));
     }
-    row("an event of the API says Succeeded → the row says so", times);
+    row("the service learns of a job's end → its row says so", times);
+}
+
+/// When a job came to a phase, by its history, in milliseconds.
+fn learned(app: &TestApp, id: &str, phase: &str) -> f64 {
+    let lines = app.request("GET", &format!("/api/v1/events?after=0&job={id}")).lines();
+    let event = server_events(lines).map(|it| it.data["event"].clone()).find(|event| event["to"] == phase).unwrap();
+    let at: Timestamp = event["at"].as_str().unwrap().parse().unwrap();
+    at.as_duration().as_millis_f64()
 }
 
 /// From the worker's write to the line on the job's page.
 fn lines(app: &TestApp) {
-    let pipe = app.path().join("ticks");
-    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     // Bash knows the time without asking another program.
-    let script = format!(
-        "exec bash -c 'while read -r line < {0}; do echo \"tick $line at $EPOCHREALTIME\"; done'",
-        pipe.display()
-    );
-    fixtures::launch_script(app, "ticks", "Ticks", &script);
-    app.wait_for_phase("ticks", "Running");
+    let mut worker = Worker::launch(app, "ticks", |pipe| {
+        format!("exec bash -c 'while read -r line; do echo \"tick $line at $EPOCHREALTIME\"; done < {pipe}'")
+    });
     let page = Page::new(&app.url);
     page.open("/jobs/ticks");
     page.until_live();
-    tick(&pipe, "first");
+    worker.tell("first");
     page.until_says("#log", "tick first at");
     watch(&page, "#log");
     let mut times = Vec::new();
     for number in 0..count() {
-        tick(&pipe, &number.to_string());
+        rest(&page);
+        worker.tell(&number.to_string());
         let at = seen(&page, &format!("tick {number} at"));
         let line =
             page.until(&format!("document.querySelector('#log').innerText.match(/tick {number} at ([0-9.]+)/)[1]"));
         times.push(at - line.as_str().unwrap().parse::<f64>().unwrap() * 1e3);
     }
     row("a worker writes a line → the line is on the page", times);
-}
-
-fn tick(pipe: &Path, line: &str) {
-    std::fs::write(pipe, format!("{line}\n")).unwrap();
 }
 
 /// From the beginning of a visit to the first paint.

@@ -347,7 +347,7 @@ impl Page {
         );
         let shifts = self.felt("shifts");
         let moved: f64 = shifts.iter().filter_map(|it| it["value"].as_f64()).sum();
-        assert!(moved < 0.1, "layout shifts at {}: {shifts:#?}", self.address());
+        assert!(moved < 0.1, "layout shifts of {moved} at {}: {shifts:#?}", self.address());
         let none: Vec<Value> = Vec::new();
         assert_eq!(self.felt("errors"), none, "errors at {}", self.address());
     }

@@ -162,10 +162,16 @@
   }
 
   // One fetch at a time, and at most five a second however many events come: a flood of jobs costs no more than that.
+  // Three may follow each other at once: a job's end is several events, and the last of them is the one that counts.
+  const BURST = 3;
+  const PACE = 200;
+  let credit = BURST;
+  let counted = 0;
   async function refresh() {
     if (running) { again = true; return; }
     running = true;
-    const pause = new Promise((done) => setTimeout(done, 200));
+    credit = Math.min(BURST, credit + (performance.now() - counted) / PACE) - 1;
+    counted = performance.now();
     try {
       const answer = await fetch(location.href.split("#")[0], { headers: { Accept: "text/html", "Jobwright-Live": "1" }, credentials: "same-origin" });
       if (answer.redirected && new URL(answer.url).pathname !== location.pathname) { location.assign(answer.url); return; }
@@ -175,7 +181,8 @@
       } else if (answer.status === 401) location.reload();
       else if (job && answer.status === 404) { close(); state("gone", "Record deleted"); say("The record of this job was deleted"); }
     } catch { setTimeout(() => { if (source) refresh(); }, 2000); }
-    await pause;
+    const pause = counted + (1 - credit) * PACE - performance.now();
+    if (pause > 0) await new Promise((done) => setTimeout(done, pause));
     running = false;
     if (again && !document.hidden && source) { again = false; refresh(); }
   }
