@@ -9,7 +9,8 @@ use serde_json::{Map, Value};
 use ureq::http::StatusCode;
 
 use super::client::{Client, job_id};
-use super::follow::{End, Shown, printable};
+use super::event_line::printable;
+use super::follow::{End, Shown};
 use super::remote;
 use super::show::{self, Format, OutputArgs};
 use crate::job::{JobName, JobView, Phase};

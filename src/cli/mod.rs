@@ -12,6 +12,7 @@ pub mod context;
 pub mod contexts;
 pub mod diff;
 mod dry_run;
+mod event_line;
 pub mod failure;
 pub mod folder;
 pub mod follow;

@@ -8,8 +8,8 @@ use anstyle::{AnsiColor, Style};
 use serde_json::{Map, Value};
 
 use self::line::{Line, Lines, Terminal};
+use super::event_line::printable;
 use super::failure::WrongUsage;
-use super::follow::printable;
 use crate::template::{Inputs, Parameter};
 
 const NAME: Style = Style::new().bold();

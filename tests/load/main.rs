@@ -154,9 +154,9 @@ async fn run(plan: Plan) -> Result<(), Failure> {
 fn subscribe(world: &Arc<World>, plan: Plan) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
     let all = |of_a_hundred| (0..plan.share(of_a_hundred)).map(|number| (number, world.clone()));
-    all(8).for_each(|(_, world)| drop(tasks.spawn(subscribers::of_all_jobs(world))));
+    all(4).for_each(|(_, world)| drop(tasks.spawn(subscribers::of_all_jobs(world))));
     all(10).for_each(|(_, world)| drop(tasks.spawn(subscribers::of_the_quiet_job(world))));
-    all(58).for_each(|(number, world)| drop(tasks.spawn(subscribers::of_single_jobs(world, plan, number))));
+    all(62).for_each(|(number, world)| drop(tasks.spawn(subscribers::of_single_jobs(world, plan, number))));
     all(8).for_each(|(_, world)| drop(tasks.spawn(subscribers::of_logs(world))));
     all(10).for_each(|(number, world)| drop(tasks.spawn(subscribers::that_come_and_go(world, number))));
     all(2).for_each(|(_, world)| drop(tasks.spawn(slow::that_stop(world))));

@@ -236,7 +236,7 @@ async fn log(world: &World, job: u64) -> Result<(), Failure> {
 pub async fn that_come_and_go(world: Arc<World>, turn: u64) {
     for round in 0_u64.. {
         let stay = Duration::from_millis((turn * 37 + round * 613) % 2_000);
-        let after = world.seen.load(Ordering::SeqCst).saturating_sub(500);
+        let after = world.seen.load(Ordering::SeqCst).saturating_sub(100);
         let visit = async {
             let mut stream = Stream::open(&world.address, ALL, Some(after)).await?;
             let mut last = after;

@@ -7,8 +7,9 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::cli::client::{Client, ServerArgs, job_id, job_path};
+use crate::cli::event_line::event_line;
+use crate::cli::remote;
 use crate::cli::show::{self, Format, OutputArgs};
-use crate::cli::{follow, remote};
 
 /// Shows jobs in full
 #[derive(Debug, clap::Args)]
@@ -68,7 +69,7 @@ pub(super) fn run(args: GetArgs) -> anyhow::Result<ExitCode> {
                 if format == Format::Wide {
                     writeln!(stdout, "history")?;
                     for event in remote::history(&client, job.id.as_str())? {
-                        write!(stdout, "{}", follow::event_line(&event, job.created))?;
+                        write!(stdout, "{}", event_line(&event, job.created))?;
                     }
                 }
             }

@@ -1,5 +1,7 @@
 //! One subscriber's stream of changes: first those on record, then those to come, without a gap and nothing twice.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
@@ -173,17 +175,18 @@ fn read(store: &Store, only: Option<&JobId>, after: u64, up_to: u64) -> Result<(
     };
     let full = events.len() == BATCH;
     let mut bytes = Vec::new();
-    let mut known: Option<(JobId, Option<JobView>)> = None;
+    // Jobs that run at the same time have their events mixed.
+    let mut views: HashMap<&JobId, Option<JobView>> = HashMap::new();
     let mut last = None;
     for event in &events {
         if event.sequence > up_to {
             return Ok((bytes.into(), None));
         }
-        if known.as_ref().is_none_or(|(id, _)| *id != event.job) {
-            known = Some((event.job.clone(), store.view(&event.job)?));
-        }
-        let view = known.as_ref().and_then(|(_, view)| view.as_ref());
-        write(&mut bytes, event, view);
+        let view = match views.entry(&event.job) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => place.insert(store.view(&event.job)?),
+        };
+        write(&mut bytes, event, view.as_ref());
         last = Some(event.sequence);
     }
     Ok((bytes.into(), last.filter(|_| full)))
