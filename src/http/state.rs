@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::ApiError;
 use super::auth::Auth;
+use super::dashboard::Figures;
 use super::metrics::Metrics;
 use super::streams::Streams;
 use crate::job::{JobId, JobView};
@@ -30,6 +31,8 @@ pub struct Shared {
     pub streams: Streams,
     /// What is counted.
     pub metrics: Metrics,
+    /// What is kept of the newest jobs of each template, for their list.
+    pub figures: Arc<Figures>,
     /// Cancelled when the server begins to shut down: streams end then.
     pub shutdown: CancellationToken,
 }
@@ -55,6 +58,7 @@ impl AppState {
         let streams = Streams::new(settings.max_streams);
         Self(Arc::new(Shared {
             metrics: Metrics::new(service.store().clone(), streams.clone()),
+            figures: Arc::default(),
             service,
             auth,
             streams,

@@ -50,6 +50,12 @@ impl Age {
         Self(!(nanos as u64 ^ (1 << 63)))
     }
 
+    /// The moment of which this is the age.
+    pub(super) fn moment(self) -> Timestamp {
+        let nanos = (!self.0 ^ (1 << 63)) as i64;
+        Timestamp::from_nanosecond(i128::from(nanos)).unwrap_or(Timestamp::UNIX_EPOCH)
+    }
+
     pub(super) const NEWEST: Self = Self(0);
     pub(super) const OLDEST: Self = Self(u64::MAX);
 }

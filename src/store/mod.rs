@@ -51,7 +51,7 @@ pub use export::ExportError;
 #[doc(hidden)]
 pub use import::fill;
 pub use import::{ImportError, Imported, from_hex as key_from_hex, import};
-pub use query::{Cursor, InvalidCursor, Page, Query};
+pub use query::{Cursor, InvalidCursor, Listed, Page, Query};
 
 use crate::crash::{self, Point};
 use crate::job::{Event, InstallationId, Intent, Job, JobId, JobView, LogTail, Phase, Source, Status};
@@ -284,6 +284,11 @@ impl Store {
     pub fn page(&self, query: &Query) -> Result<Page, StoreError> {
         let counters = self.0.shared.counters();
         self.read(|tree| query::page(tree, &counters, query))
+    }
+
+    /// The newest jobs of a template, newest first, as its index knows them: no record is read.
+    pub fn newest(&self, template: &str, limit: usize) -> Result<Vec<Listed>, StoreError> {
+        self.read(|tree| query::newest(tree, template, limit))
     }
 
     /// How many jobs are in each phase.

@@ -134,6 +134,29 @@ pub(super) fn page(tree: &Tree, counters: &Counters, query: &Query) -> Result<Pa
     Ok(Page { items, next })
 }
 
+/// A job as an index knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// Its ID.
+    pub id: JobId,
+    /// When it was recorded.
+    pub created: Timestamp,
+    /// The phase it is in.
+    pub phase: Phase,
+}
+
+/// The newest jobs of a template, newest first.
+pub(super) fn newest(tree: &Tree, template: &str, limit: usize) -> Result<Vec<Listed>, StoreError> {
+    let prefix = keys::template_index(template);
+    let rows = tree.scan_prefix(&prefix).take(limit).map(|row| {
+        let (key, value) = row?;
+        let (age, id) = keys::parse_place(&key[prefix.len()..]).ok_or_else(damaged)?;
+        let phase = Entry::parse(&value).ok_or_else(damaged)?.phase;
+        Ok(Listed { id: id.parse().map_err(|_| damaged())?, created: age.moment(), phase })
+    });
+    rows.collect()
+}
+
 /// A place that comes before all jobs of an age and after all newer ones.
 fn before(first: &[u8]) -> Vec<u8> {
     let age = first.first_chunk::<8>().map_or(0, |age| u64::from_be_bytes(*age));

@@ -5,6 +5,7 @@
 //! | `view` | what the pages show, as plain values: pure functions |
 //! | `page` | the pages as HTML, one type for each file under `templates/` |
 //! | `jobs`, `templates`, `launch`, `acts`, `selected`, `index` | the handlers |
+//! | `figures` | what the list of templates keeps of their newest jobs |
 //! | `sent` | a launch form that was sent, and what was wrong with it |
 //! | `assets` | stylesheet, scripts and icon |
 //!
@@ -14,6 +15,7 @@
 
 mod acts;
 mod assets;
+mod figures;
 mod index;
 mod jobs;
 mod launch;
@@ -28,6 +30,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use uuid::Uuid;
 
+pub use figures::Figures;
 pub(super) use page::sentence;
 pub use page::{login_page, problem_page};
 

@@ -1,9 +1,12 @@
 //! The templates: their list, and what there is to know about one of them.
 
+use std::sync::Arc;
+
 use axum::extract::State;
 use jiff::Timestamp;
 
 use super::chrome;
+use super::figures::Figures;
 use super::page::TemplatesHtml;
 use super::view::about::{About, LOOKED_AT};
 use super::view::launch::Card;
@@ -18,12 +21,17 @@ use crate::template::Entry;
 pub(super) async fn list(State(app): State<AppState>, caller: Caller) -> Result<TemplatesHtml, ApiError> {
     let catalog = app.service.catalog();
     let now = Timestamp::now();
-    let cards = app.read(move |store| catalog.entries().map(|entry| card(store, entry, now)).collect()).await?;
+    let figures = Arc::clone(&app.figures);
+    let cards = app.read(move |store| {
+        figures.forget_all_but(|name| catalog.entry(name).is_some());
+        catalog.entries().map(|entry| card(store, &figures, entry, now)).collect()
+    });
+    let cards = cards.await?;
     Ok(TemplatesHtml { chrome: chrome("templates", &caller), window: WINDOW, cards })
 }
 
-fn card(store: &Store, entry: &Entry, now: Timestamp) -> Result<Card, StoreError> {
-    let jobs = newest(store, &entry.name, WINDOW)?;
+fn card(store: &Store, figures: &Figures, entry: &Entry, now: Timestamp) -> Result<Card, StoreError> {
+    let jobs = figures.of(store, &entry.name)?;
     Ok(Card {
         name: entry.name.clone(),
         href: url::template(&entry.name),

@@ -39,6 +39,25 @@ fn a_search_for_rare_words_looks_at_so_many_rows_and_can_go_on() {
     assert_eq!(second.next, None);
 }
 
+#[test]
+fn the_newest_of_a_template_are_known_from_its_index() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    for (number, template) in ["report", "report-2", "report", "report"].into_iter().enumerate() {
+        let mut new = job(&format!("k{number}"), number as i64);
+        new.intent.template = template.to_owned();
+        store.submit(recorded(&new)).wait().unwrap();
+    }
+    let newest = store.newest("report", 2).unwrap();
+    for (listed, id) in newest.iter().zip(["k3", "k2"]) {
+        let view = store.view(&id.parse().unwrap()).unwrap().unwrap();
+        assert_eq!((listed.id.as_str(), listed.created, listed.phase), (id, view.created, view.phase));
+    }
+    assert_eq!(newest.len(), 2);
+    assert_eq!(store.newest("report-2", 9).unwrap().len(), 1);
+    assert_eq!(store.newest("repo", 9).unwrap(), []);
+}
+
 #[tokio::test]
 async fn followers_see_what_is_durable_in_order() {
     let folder = tempfile::tempdir().unwrap();

@@ -74,9 +74,9 @@ mod jobs;
 mod selected;
 
 /// A running service, without a network.
-struct Site {
-    service: Service,
-    executor: FakeExecutor,
+pub(super) struct Site {
+    pub(super) service: Service,
+    pub(super) executor: FakeExecutor,
     router: axum::Router,
     folder: TempDir,
 }
@@ -90,7 +90,7 @@ struct Answer {
 }
 
 impl Site {
-    async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         Self::scripted([]).await
     }
 
@@ -145,7 +145,7 @@ impl Site {
     }
 
     /// Launches a job by its form and gives its ID.
-    async fn launch(&self, id: &str) -> JobId {
+    pub(super) async fn launch(&self, id: &str) -> JobId {
         let form = [("id", id), ("p.who", "Ada"), ("p.times", "2")];
         let answer = self.post("/templates/task/launch", &form).await;
         assert_eq!((answer.status, answer.location), (StatusCode::SEE_OTHER, format!("/jobs/{id}")));
@@ -153,7 +153,7 @@ impl Site {
     }
 
     /// Waits until a job has ended and all that belongs to its end is on record.
-    async fn until_log_kept(&self, id: &JobId) {
+    pub(super) async fn until_log_kept(&self, id: &JobId) {
         self.until(id, |status| status.log_kept).await;
     }
 

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use super::control::{Declared, Kind};
-use super::outcomes::Outcomes;
+use super::outcomes::{Brief, Outcomes, WINDOW};
 use super::row::Row;
 use super::texts::text;
 use super::time::When;
@@ -52,7 +52,7 @@ impl About {
             docs: template.map(|template| docs(template.schema(), &declared)).unwrap_or_default(),
             settings: template.map(settings).unwrap_or_default(),
             examples: template.map(|template| examples(template, &declared)).unwrap_or_default(),
-            outcomes: Outcomes::new(jobs, now),
+            outcomes: Outcomes::new(&jobs.iter().take(WINDOW).map(Brief::from).collect::<Vec<_>>(), now),
             rows: jobs.iter().take(SHOWN).map(|job| Row::new(job, now)).collect(),
             versions: versions(jobs, template.map(Template::digest), now),
             whole: jobs.len() < LOOKED_AT,

@@ -4,9 +4,9 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::job::ran_from;
 use super::phase::PhaseLook;
-use super::time::{When, duration};
+use super::time::{When, age, duration};
 use super::url;
-use crate::job::{JobView, Phase};
+use crate::job::{JobId, JobView, Phase};
 
 /// How many jobs the marks and figures are of.
 pub(crate) const WINDOW: usize = 20;
@@ -17,6 +17,23 @@ const TALLEST: f64 = 16.0;
 const SHORTEST: f64 = 4.0;
 /// Where marks stand. What went wrong reaches below it, so that it is not told by colour alone.
 const BASE: f64 = 20.0;
+
+/// What the marks and figures need to know of a job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Brief {
+    pub(crate) id: JobId,
+    pub(crate) phase: Phase,
+    pub(crate) created: Timestamp,
+    /// When it began to run, where it is known how long it ran.
+    pub(crate) started: Option<Timestamp>,
+    pub(crate) ended: Option<Timestamp>,
+}
+
+impl From<&JobView> for Brief {
+    fn from(job: &JobView) -> Self {
+        Self { id: job.id.clone(), phase: job.phase, created: job.created, started: ran_from(job), ended: job.ended }
+    }
+}
 
 /// What became of the last jobs.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -65,7 +82,7 @@ pub(crate) struct Newest {
 
 impl Outcomes {
     /// What became of these jobs, which are given newest first.
-    pub(crate) fn new(jobs: &[JobView], now: Timestamp) -> Self {
+    pub(crate) fn new(jobs: &[Brief], now: Timestamp) -> Self {
         let jobs = &jobs[..jobs.len().min(WINDOW)];
         let longest = jobs.iter().filter_map(|job| lasted(job, now)).max().unwrap_or_default();
         let marks = jobs.iter().rev().enumerate().map(|(index, job)| Mark::new(job, index * STEP, longest, now));
@@ -85,7 +102,7 @@ impl Outcomes {
 }
 
 impl Mark {
-    fn new(job: &JobView, x: usize, longest: SignedDuration, now: Timestamp) -> Self {
+    fn new(job: &Brief, x: usize, longest: SignedDuration, now: Timestamp) -> Self {
         let look = PhaseLook::from(job.phase);
         let lasted = lasted(job, now);
         let share = match (lasted, longest.as_secs_f64()) {
@@ -99,20 +116,19 @@ impl Mark {
             Some(lasted) => format!("{} for {}", look.word, words(lasted)),
             None => look.word.to_owned(),
         };
-        let created = When::new(job.created, now);
         Self {
             x,
             y: BASE - height,
             height: height + below,
             colour: look.colour,
-            words: format!("{words}, launched {}", created.age),
+            words: format!("{words}, launched {}", age(job.created, now)),
         }
     }
 }
 
 impl Rate {
     /// Those that were cancelled, or are still under way, say nothing about the template.
-    fn of(jobs: &[JobView]) -> Option<Self> {
+    fn of(jobs: &[Brief]) -> Option<Self> {
         let good = jobs.iter().filter(|job| job.phase == Phase::Succeeded).count();
         let bad = jobs.iter().filter(|job| went_wrong(job.phase)).count();
         let all = good + bad;
@@ -133,11 +149,11 @@ fn went_wrong(phase: Phase) -> bool {
 }
 
 /// How long a job ran, or has been running.
-fn lasted(job: &JobView, now: Timestamp) -> Option<SignedDuration> {
-    Some(job.ended.unwrap_or(now).duration_since(ran_from(job)?))
+fn lasted(job: &Brief, now: Timestamp) -> Option<SignedDuration> {
+    Some(job.ended.unwrap_or(now).duration_since(job.started?))
 }
 
-fn median(jobs: &[JobView]) -> Option<String> {
+fn median(jobs: &[Brief]) -> Option<String> {
     let succeeded = jobs.iter().filter(|job| job.phase == Phase::Succeeded);
     let mut spans: Vec<SignedDuration> = succeeded.filter_map(|job| lasted(job, job.ended?)).collect();
     spans.sort_unstable();
@@ -151,7 +167,7 @@ fn words(span: SignedDuration) -> String {
     duration(start, start.checked_add(span).unwrap_or(start))
 }
 
-fn told(jobs: &[JobView]) -> String {
+fn told(jobs: &[Brief]) -> String {
     let Some(newest) = jobs.first() else {
         return "No jobs yet".to_owned();
     };

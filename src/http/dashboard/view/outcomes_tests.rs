@@ -8,13 +8,13 @@ fn now() -> Timestamp {
 }
 
 /// Jobs, newest first: each with its phase and how many seconds it ran.
-fn jobs(of: &[(Phase, i64)]) -> Vec<JobView> {
+fn jobs(of: &[(Phase, i64)]) -> Vec<Brief> {
     let one = |(number, (phase, seconds)): (usize, &(Phase, i64))| {
         let mut job = job(&format!("k{number}"), *phase);
         job.created = now() - 1.hour();
         job.started = (*seconds > 0).then(|| now() - seconds.seconds());
         job.ended = phase.is_terminal().then(now);
-        job
+        Brief::from(&job)
     };
     of.iter().enumerate().map(one).collect()
 }
