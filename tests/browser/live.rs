@@ -54,7 +54,7 @@ fn a_row_that_changes_moves_no_other() {
         assert_eq!(place(), before);
         gate.open(3);
         page.until_says("#job-k1", "Failed");
-        page.until_says("#job-k1", "Error");
+        page.until_says("#job-k1", "Exit code 3");
         assert_eq!(place(), before);
     }
 }

@@ -40,13 +40,17 @@ pub(super) async fn list(
 ) -> Result<JobsHtml, ApiError> {
     let now = Timestamp::now();
     let (mut filters, mut faults) = Filters::read(&pairs(query.unwrap_or_default().as_bytes())?);
+    faults.iter_mut().for_each(|fault| fault.push_str(" It was left out."));
     let period = filters.period(now);
     let cursor = match filters.cursor.parse() {
         Ok(cursor) => Some(cursor),
         Err(_) if filters.cursor.is_empty() => None,
         Err(_) => {
             filters.cursor.clear();
-            faults.push("The place in the list cannot be read; this is its start.".to_owned());
+            faults.push(
+                "The place in the list that the address names cannot be read; this is the start of the list."
+                    .to_owned(),
+            );
             None
         }
     };

@@ -254,6 +254,9 @@ async fn fresh(
         ..Sent::default()
     };
     let form = sent.form(&subject.declared, &Refused::default());
+    // Where all that is required is there, the manifest is shown from the start.
+    let preview = subject.preview(app, &sent).await.unwrap_or(form.preview);
+    let form = LaunchForm { preview, ..form };
     Ok(subject.page(app, caller, form, subject.about(app).await?))
 }
 

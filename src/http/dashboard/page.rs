@@ -100,7 +100,7 @@ pub fn problem_page(problem: &Problem) -> Response {
         chrome: Chrome { menu: true, ..Chrome::default() },
         status: problem.status.as_u16(),
         title: problem.title.to_owned(),
-        detail: sentence(&problem.detail),
+        detail: told(problem),
         next: next_step(problem),
     };
     (problem.status, page).into_response()
@@ -118,6 +118,17 @@ fn next_step(problem: &Problem) -> (String, String) {
         }
         _ => ("/".to_owned(), "Show the jobs".to_owned()),
     }
+}
+
+/// What is wrong, in whole sentences.
+fn told(problem: &Problem) -> String {
+    let detail = sentence(&problem.detail);
+    let stop = if detail.ends_with(['.', '?', '!', ':']) { "" } else { "." };
+    let more = match problem.kind {
+        "unknown-job" => " Its ID may be misspelt, or its record may have been deleted.",
+        _ => "",
+    };
+    format!("{detail}{stop}{more}")
 }
 
 /// A text that begins like a sentence.

@@ -170,9 +170,11 @@ pub(super) fn refused(error: ServiceError, sent: &Sent, declared: &[Declared]) -
 fn wrong(fault: &Fault) -> Wrong {
     let given = fault.given.as_ref().map(|given| format!(", but is {given}"));
     let meant = fault.suggestion.as_ref().map(|near| format!("; did you mean {near}?"));
+    // Beside its field it need not be said what is missing, nor of which type.
+    let message = if fault.message.starts_with("missing: ") { "is required" } else { &fault.message };
     Wrong {
         path: fault.path.clone(),
-        message: format!("{}{}{}", fault.message, given.unwrap_or_default(), meant.unwrap_or_default()),
+        message: format!("{message}{}{}", given.unwrap_or_default(), meant.unwrap_or_default()),
     }
 }
 

@@ -25,7 +25,8 @@
   }
 
   function span(s) {
-    if (s < 10) return `${Math.max(0, s).toFixed(1)} s`;
+    if (s < 1) return `${Math.max(0, Math.floor(s * 1000))} ms`;
+    if (s < 10) return `${(Math.floor(s * 10) / 10).toFixed(1)} s`;
     s = Math.floor(s);
     if (s < 60) return `${s} s`;
     if (s < 3600) return `${Math.floor(s / 60)} min ${s % 60} s`;

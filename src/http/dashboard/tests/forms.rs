@@ -57,7 +57,7 @@ async fn every_fault_stands_beside_its_field_and_nothing_that_was_typed_is_lost(
     assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
     for expected in [
         "2 things need your attention",
-        "<a href=\"#p-who\">who</a>: missing",
+        "<a href=\"#p-who\">who</a>: is required",
         "id=\"p-times-wrong\"",
         "value=\"T&#228;glich",
         "checked",
@@ -172,17 +172,21 @@ async fn the_page_of_a_template_tells_what_there_is_to_know() {
     site.until_log_kept(&id).await;
     let page = site.get("/templates/task").await.html;
     for expected in [
-        "<dt><code>who</code> <span class=\"tag amber\">required</span>",
+        "<dt><code>who</code> <span class=\"tag blue\">required</span>",
         "whole number · From 1 to 9.",
         "1 of 1 job succeeded",
         "href=\"/jobs/k1\"",
-        "<span class=\"tag blue\">now</span>",
+        "<span class=\"tag blue\">current</span>",
         "no memory limit",
         "<mark>",
         "id=\"L2\" data-at=\"2\">title: Greeting",
     ] {
         assert!(page.contains(expected), "{expected} in {page}");
     }
+    let shown = "aria-labelledby=\"h-preview\">apiVersion: batch/v1";
+    assert!(!page.contains(shown), "no manifest as long as something required is missing: {page}");
+    let filled = site.get("/templates/task?p.who=Ada").await.html;
+    assert!(filled.contains(shown), "the manifest, without any script: {filled}");
     let list = site.get("/templates").await.html;
     for expected in ["aria-label=\"One job: Succeeded\"", ">100 %<", "id=\"template-broken\"", "No jobs yet"] {
         assert!(list.contains(expected), "{expected} in {list}");

@@ -45,7 +45,7 @@ async fn a_job_is_cancelled_and_a_record_deleted_by_a_form() {
     assert_eq!((deleted.status, deleted.location.as_str()), (StatusCode::SEE_OTHER, "/"));
     let gone = site.get("/jobs/k1").await;
     assert_eq!(gone.status, StatusCode::NOT_FOUND);
-    assert!(gone.html.contains("There is no job k1") && gone.html.contains("Show the jobs"));
+    assert!(gone.html.contains("There is no job k1. Its ID") && gone.html.contains("Show the jobs"));
 }
 
 #[tokio::test]
@@ -81,7 +81,11 @@ async fn the_list_filters_counts_and_pages() {
     assert!(none.contains("No job matches"));
     let odd = site.get("/?phase=ended&cursor=x").await;
     assert_eq!(odd.status, StatusCode::OK);
-    assert!(odd.html.contains("is no phase") && odd.html.contains("place in the list cannot be read"));
+    assert!(
+        odd.html.contains("was left out")
+            && odd.html.contains("is no phase")
+            && odd.html.contains("this is the start of the list")
+    );
 }
 
 #[tokio::test]

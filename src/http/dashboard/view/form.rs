@@ -259,7 +259,9 @@ fn rule(it: &Declared, kind: &Kind, texts: &Texts) -> Option<String> {
         Kind::Group(_) if optional => words.push("Left out, unless one of its fields is changed.".to_owned()),
         _ => {}
     }
-    words.extend(words::rules(of));
+    // A box cannot be ticked twice.
+    let told = |rule: &String| rule != words::ONCE || !matches!(kind, Kind::Ticks(_));
+    words.extend(words::rules(of).into_iter().filter(told));
     let falls_back = !it.required
         && !it.secret
         && !matches!(kind, Kind::Check | Kind::Ticks(_) | Kind::Group(_) | Kind::Line("text") | Kind::Area);

@@ -28,6 +28,8 @@ pub(crate) struct JobPage {
     pub(crate) message: Option<String>,
     /// Since when it is in this phase.
     pub(crate) since: When,
+    /// How long it has been in it.
+    pub(crate) lasts: Span,
     pub(crate) created: When,
     pub(crate) started: Option<When>,
     pub(crate) ended: Option<When>,
@@ -46,6 +48,7 @@ pub(crate) struct JobPage {
     /// When the record was rebuilt, if it had been lost.
     pub(crate) rebuilt: Option<When>,
     pub(crate) digest: String,
+    pub(crate) digest_short: String,
     pub(crate) commit: Option<String>,
     pub(crate) rerun_of: Option<(String, String)>,
     pub(crate) entries: Vec<Entry>,
@@ -165,9 +168,10 @@ impl JobPage {
             template_href: url::template(&view.template),
             phase: view.phase.into(),
             meaning: meaning(view.phase),
-            reason: view.reason.clone(),
+            reason: view.reason.clone().filter(|reason| reason != view.phase.as_str()),
             message: view.message.clone(),
             since: when(entered.unwrap_or(view.created)),
+            lasts: Span::new(entered.unwrap_or(view.created), view.ended, now),
             created: when(view.created),
             started: view.started.map(when),
             ended: view.ended.map(when),
@@ -182,6 +186,7 @@ impl JobPage {
                 namespace: object.namespace.clone(),
                 uid: object.uid.clone(),
                 gone: match (status.object_deleted, &status.gone) {
+                    (true, _) if view.phase == Phase::Lost => Some("gone"),
                     (true, _) => Some("deleted after its end"),
                     (false, Some(gone)) if gone.witnessed => Some("deleted by someone else"),
                     (false, Some(_)) => Some("gone"),
@@ -192,6 +197,7 @@ impl JobPage {
             parameters: parameters(job),
             rebuilt: view.rebuilt.map(when),
             digest: intent.digest.clone(),
+            digest_short: intent.digest.chars().take(19).collect(),
             commit: intent.commit.clone(),
             rerun_of: intent.rerun_of.as_ref().map(|id| (id.to_string(), url::job(id))),
             entries: events.iter().rev().map(|event| Entry::new(event, now)).collect(),
@@ -330,7 +336,10 @@ fn parameters(job: &Job) -> Option<Vec<Parameter>> {
 pub(crate) fn shown_value(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
-        Value::Array(_) | Value::Object(_) => serde_json::to_string_pretty(value).unwrap_or_default(),
+        Value::Array(_) | Value::Object(_) => match value.to_string() {
+            short if short.len() <= 60 => short,
+            _ => serde_json::to_string_pretty(value).unwrap_or_default(),
+        },
         other => other.to_string(),
     }
 }

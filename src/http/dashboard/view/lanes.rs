@@ -18,7 +18,7 @@ const MOST_TOLD: usize = 4;
 pub(crate) struct Lane {
     /// What it is of: the job, or a container of a pod.
     pub(crate) name: String,
-    /// More of its name: the pod.
+    /// More of its name: the pod, where there are several.
     pub(crate) of: Option<String>,
     pub(crate) bars: Vec<Bar>,
     /// The bars in words.
@@ -46,6 +46,7 @@ pub(crate) fn lanes(job: &Job, events: &[Event], now: Timestamp) -> (Vec<Lane>, 
     let mut lanes = vec![phases(events, scale)];
     let mut pods: Vec<_> = job.status.seen.iter().flat_map(|seen| &seen.pods).collect();
     pods.sort_by_key(|(name, pod)| (pod.created, *name));
+    let several = pods.len() > 1;
     let mut runs = runs(events);
     let mut left_out = 0;
     for (pod_name, pod) in pods {
@@ -56,8 +57,8 @@ pub(crate) fn lanes(job: &Job, events: &[Event], now: Timestamp) -> (Vec<Lane>, 
                     continue;
                 }
                 let seen = runs.remove(&(pod_name.as_str(), name.as_str())).unwrap_or_default();
-                let lane =
-                    Lane { name: name.clone(), of: Some(pod_name.clone()), bars: Vec::new(), words: String::new() };
+                let of = several.then(|| pod_name.clone());
+                let lane = Lane { name: name.clone(), of, bars: Vec::new(), words: String::new() };
                 lanes.push(of_container(lane, pod, container, seen, ended.is_some(), scale));
             }
         }
@@ -178,9 +179,10 @@ fn of_container(
             words.push(format!("ran {}{end}", duration(run.from, to)));
         }
     }
-    if container.restarts > 0 {
-        let times = if container.restarts == 1 { "time" } else { "times" };
-        words.push(format!("restarted {} {times}", container.restarts));
+    match container.restarts {
+        0 => {}
+        1 => words.push("restarted once".to_owned()),
+        times => words.push(format!("restarted {times} times")),
     }
     Lane { bars, words: words.join(", "), ..lane }
 }

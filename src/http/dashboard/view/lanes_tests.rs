@@ -92,8 +92,8 @@ fn every_run_of_a_container_is_drawn_with_how_it_ended() {
     let events = [started(20), ended(40, 3), started(60), ended(100, 0)];
     let (lanes, left_out) = lanes(&job(Some((Phase::Succeeded, 100)), Some(container)), &events, at(500));
     assert_eq!(shown(&lanes[1]), [("amber", 100, 100), ("red", 200, 200), ("green", 600, 400)]);
-    assert_eq!(lanes[1].words, "waited 10 s, ran 20 s (exit code 3), ran 40 s, restarted 1 time");
-    assert_eq!((lanes[1].of.as_deref(), left_out), (Some("p"), 0));
+    assert_eq!(lanes[1].words, "waited 10 s, ran 20 s (exit code 3), ran 40 s, restarted once");
+    assert_eq!((lanes[1].of.as_deref(), left_out), (None, 0), "there is no other pod to tell it from");
 }
 
 #[test]

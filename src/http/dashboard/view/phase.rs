@@ -50,9 +50,8 @@ pub(crate) fn meaning(phase: Phase) -> Option<&'static str> {
         Phase::Waiting => Some("The object exists, but none of its containers runs yet."),
         Phase::Rejected => Some("The executor refused this job. Nothing was created, and nothing ran."),
         Phase::Lost => Some(
-            "It was created, and its object has gone while nobody was looking, so nothing tells how it ended. It may \
-             have done all of its work, some, or none: look at the worker's own words, and at what it was to produce, \
-             before you run it again.",
+            "It may have done all of its work, some, or none: look at the worker's own words, and at what it was to \
+             produce, before you run it again.",
         ),
         Phase::Running | Phase::Succeeded | Phase::Failed | Phase::Cancelled => None,
     }

@@ -19,6 +19,7 @@ pub(crate) struct Row {
     pub(crate) template: String,
     pub(crate) template_href: String,
     pub(crate) phase: PhaseLook,
+    /// Why, where that says more than the phase does.
     pub(crate) reason: Option<String>,
     pub(crate) message: Option<String>,
     pub(crate) disputed: bool,
@@ -26,6 +27,8 @@ pub(crate) struct Row {
     pub(crate) cancelling: bool,
     /// The worker's own words.
     pub(crate) status: Option<String>,
+    /// What it says beyond that.
+    pub(crate) more: Option<String>,
     /// How far the worker says it is; shown while the job is under way.
     pub(crate) progress: Option<u8>,
     pub(crate) created: When,
@@ -44,11 +47,12 @@ impl Row {
             template: job.template.clone(),
             template_href: url::template(&job.template),
             phase: job.phase.into(),
-            reason: job.reason.clone().filter(|_| job.phase != Phase::Succeeded),
+            reason: reason(job),
             message: job.message.clone(),
             disputed: job.disputed,
             cancelling: job.cancel_requested && !ended,
             status: report.map(|report| report.status.clone()),
+            more: report.and_then(|report| report.message.clone()),
             progress: report.and_then(|report| report.progress).filter(|_| !ended),
             created: When::new(job.created, now),
             ran: ran(job, now),
@@ -61,10 +65,39 @@ impl Row {
     }
 }
 
+fn reason(job: &JobView) -> Option<String> {
+    match (job.phase, job.reason.as_deref()?, job.exit_code) {
+        (Phase::Succeeded, ..) | (Phase::Cancelled, "Cancelled", _) => None,
+        (_, "Error", Some(code)) => Some(format!("Exit code {code}")),
+        (_, reason, _) => Some(reason.to_owned()),
+    }
+}
+
 /// What a person calls a job: its name, or else its ID.
 pub(crate) fn title(job: &JobView) -> String {
     match &job.name {
         Some(name) => name.to_string(),
         None => job.id.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::dashboard::view::about::tests::job;
+
+    #[test]
+    fn the_reason_says_what_the_phase_does_not() {
+        for (phase, reason, exit_code, shown) in [
+            (Phase::Failed, "Error", Some(3), Some("Exit code 3")),
+            (Phase::Failed, "Error", None, Some("Error")),
+            (Phase::Failed, "OOMKilled", Some(137), Some("OOMKilled")),
+            (Phase::Cancelled, "Cancelled", Some(143), None),
+            (Phase::Cancelled, "Deleted", None, Some("Deleted")),
+            (Phase::Succeeded, "Completed", Some(0), None),
+        ] {
+            let job = JobView { reason: Some(reason.to_owned()), exit_code, ..job("k1", phase) };
+            assert_eq!(Row::new(&job, Timestamp::UNIX_EPOCH).reason.as_deref(), shown, "{phase} {reason}");
+        }
     }
 }

@@ -53,12 +53,13 @@ pub(crate) fn age(at: Timestamp, now: Timestamp) -> String {
     }
 }
 
-/// A span in its two largest units; below ten seconds with a tenth.
+/// A span in its two largest units; below ten seconds with a tenth, below one in milliseconds.
 pub(crate) fn duration(from: Timestamp, to: Timestamp) -> String {
     let span = to.duration_since(from);
     match span.as_secs() {
         ..0 => "0 s".to_owned(),
-        0..10 => format!("{:.1} s", span.as_secs_f64().max(0.0)),
+        0 => format!("{} ms", span.as_millis().max(0)),
+        s @ 1..10 => format!("{s}.{} s", span.subsec_millis() / 100),
         s @ 10..60 => format!("{s} s"),
         s @ 60..3600 => format!("{} min {} s", s / 60, s % 60),
         s @ 3600..86_400 => format!("{} h {} min", s / 3600, s % 3600 / 60),
@@ -94,9 +95,10 @@ mod tests {
     fn spans_are_told_in_two_units() {
         let millis = |ms| Timestamp::from_millisecond(ms).unwrap();
         for (ms, words) in [
-            (-5, "0.0 s"),
+            (-5, "0 ms"),
             (-5000, "0 s"),
-            (420, "0.4 s"),
+            (420, "420 ms"),
+            (9_990, "9.9 s"),
             (59_900, "59 s"),
             (61_000, "1 min 1 s"),
             (3_660_000, "1 h 1 min"),

@@ -59,6 +59,7 @@ fn tell(kind: &EventKind) -> (String, Option<String>) {
         EventKind::Phase { from, to, reason, message } => {
             let what = match (from == to, reason) {
                 (false, None) => String::new(),
+                (false, Some(reason)) if reason == to.as_str() => String::new(),
                 (false, Some(reason)) => reason.clone(),
                 (true, None) => format!("Still {to}"),
                 (true, Some(reason)) => format!("{to}: {reason}"),

@@ -58,6 +58,9 @@ pub(crate) fn sentence(of: &Value) -> String {
     format!("{article} {words}.")
 }
 
+/// The rule that no item of a list is there twice.
+pub(crate) const ONCE: &str = "Each once.";
+
 /// What is allowed, beyond what kind of value it is: a sentence for each rule.
 pub(crate) fn rules(of: &Value) -> Vec<String> {
     let mut words = Vec::new();
@@ -72,7 +75,7 @@ pub(crate) fn rules(of: &Value) -> Vec<String> {
     words.extend(amount(of, "minItems", "maxItems", "item", "items"));
     words.extend(amount(of, "minProperties", "maxProperties", "entry", "entries"));
     if of.get("uniqueItems") == Some(&Value::Bool(true)) {
-        words.push("Each once.".to_owned());
+        words.push(ONCE.to_owned());
     }
     if let Some(pattern) = shown(of, "pattern") {
         words.push(format!("Matches {pattern}"));
