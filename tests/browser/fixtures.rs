@@ -177,60 +177,6 @@ pub(crate) fn launch_held(app: &TestApp, id: &str) {
     assert_eq!(answer.status, 201, "{answer:?}");
 }
 
-/// A service that has one job in every phase that there can be here, and one of everything else that a page shows. The
-/// gates hold what still runs.
-pub(crate) struct World {
-    pub(crate) app: TestApp,
-    _gates: Vec<Gate>,
-}
-
-/// What a colourful worker writes.
-const COLOURS: &str = r"i=0; while [ $i -lt 12 ]; do i=$((i + 1)); printf 'step %s of 12: copied \033[32m%s files\033[0m\n' $i $((i * 37)); done; printf '\033[1;33mwarning\033[0m: two files were empty\n'; printf '\033[31merror\033[0m: \033[1mno space left on device\033[0m\n'; exit 3";
-
-impl World {
-    /// Brings it about.
-    pub(crate) fn start() -> Self {
-        let app = start();
-        // The process that runs this one dies with the service.
-        let _lost = launch_reporting(&app, "backup-0130", json!({"status": "Copying…", "progress": 60}));
-        let setup = app.stop().setup;
-        let app = setup.start();
-        app.wait_for_phase("backup-0130", "Lost");
-
-        let parameters =
-            json!({"title": "January", "day": "2026-01-31", "level": "low", "copies": 2, "names": ["Ada", "Grace"]});
-        let body =
-            json!({"template": "kinds", "id": "report-0131", "name": "Report for January", "parameters": parameters});
-        assert_eq!(app.post("/api/v1/jobs", &body).status, 201);
-        app.wait_for_phase("report-0131", "Succeeded");
-        let changed = json!({"id": "report-0131-again", "parameters": {"copies": 5, "level": "high"}});
-        assert_eq!(app.post("/api/v1/jobs/report-0131/rerun", &changed).status, 201);
-        app.wait_for_phase("report-0131-again", "Succeeded");
-
-        run_script(&app, "copy-files", "Copy the files of the night", COLOURS);
-        run_script(&app, "fix", "", "echo fixed");
-        let disputed = launch_reporting(&app, "import-7", json!({"status": "ERROR", "message": "3 rows were refused"}));
-        disputed.open(0);
-        app.wait("import-7", |job| job["disputed"] == true);
-        drop(app.launch_gate("cleanup"));
-        app.wait_for_phase("cleanup", "Running");
-        assert!(app.post("/api/v1/jobs/cleanup/cancel", &json!({})).status < 300);
-        app.wait_for_phase("cleanup", "Cancelled");
-        launch_held(&app, "held-back");
-        app.wait_for_phase("held-back", "Suspended");
-        let gates = vec![
-            launch_reporting(
-                &app,
-                "nightly-1",
-                json!({"status": "Processing…", "message": "table 3 of 8", "progress": 40}),
-            ),
-            app.launch_gate("nightly-2"),
-        ];
-        app.wait_for_phase("nightly-2", "Running");
-        Self { app, _gates: gates }
-    }
-}
-
 /// Fills a service that does not run with many ended jobs, a minute apart: copies of one that really ran. The newest is
 /// `old-1`.
 pub(crate) fn with_history(setup: Setup, count: usize) -> Setup {
@@ -251,7 +197,8 @@ pub(crate) fn with_history(setup: Setup, count: usize) -> Setup {
     ids.sort_by_key(|index| format!("old-{index}"));
     let text = record.to_string();
     for index in ids {
-        let mut copy = earlier(&text, SignedDuration::from_mins(i64::try_from(index).unwrap()));
+        let earlier = SignedDuration::from_mins(i64::try_from(index).unwrap());
+        let mut copy = retimed(&text, &|time| time - earlier);
         let id = format!("old-{index}");
         copy["intent"]["id"] = json!(id);
         copy["intent"]["object_name"] = json!(format!("script-{index:012x}"));
@@ -268,28 +215,29 @@ pub(crate) fn with_history(setup: Setup, count: usize) -> Setup {
     setup
 }
 
-/// A record in which everything came to pass earlier.
-fn earlier(record: &str, by: SignedDuration) -> Value {
-    fn shift(value: &mut Value, by: SignedDuration) {
+/// A record in which everything came to pass at other times.
+pub(crate) fn retimed(record: &str, when: &dyn Fn(Timestamp) -> Timestamp) -> Value {
+    fn change(value: &mut Value, when: &dyn Fn(Timestamp) -> Timestamp) {
         match value {
             Value::String(text) => {
                 if text.ends_with('Z')
-                    && let Ok(time) = text.parse::<Timestamp>()
+                    && let Ok(time) = text.parse()
                 {
-                    *text = (time - by).to_string();
+                    *text = when(time).to_string();
                 }
             }
-            Value::Array(items) => items.iter_mut().for_each(|it| shift(it, by)),
-            Value::Object(fields) => fields.values_mut().for_each(|it| shift(it, by)),
+            Value::Array(items) => items.iter_mut().for_each(|it| change(it, when)),
+            Value::Object(fields) => fields.values_mut().for_each(|it| change(it, when)),
             _ => {}
         }
     }
     let mut record = serde_json::from_str(record).unwrap();
-    shift(&mut record, by);
+    change(&mut record, when);
     record
 }
 
-fn store(setup: &Setup, args: &[&str]) -> String {
+/// Runs a command of the store of a service that does not run.
+pub(crate) fn store(setup: &Setup, args: &[&str]) -> String {
     let output = Command::new(env!("CARGO_BIN_EXE_jobwright"))
         .arg("store")
         .args(args)

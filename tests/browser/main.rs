@@ -36,3 +36,4 @@ mod reader;
 mod selecting;
 mod signing_in;
 mod templates;
+mod world;
