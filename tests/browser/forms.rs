@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::fixtures;
-use crate::page::{Device, Page};
+use crate::page::{Device, Page, key};
 
 fn record(app: &crate::support::TestApp, page: &Page) -> serde_json::Value {
     page.until("location.pathname.startsWith('/jobs/') && document.readyState === 'complete'");
@@ -130,5 +130,120 @@ fn an_example_fills_the_form() {
         assert_eq!((page.field("day"), page.field("copies")), ("2026-02-02".to_owned(), "3".to_owned()));
         page.click("Launch");
         assert_eq!(record(&app, &page)["parameters"]["names"], json!(["Ada", "Grace"]));
+    }
+}
+
+/// Has objects within objects, a list of numbers, and a choice of several.
+const NESTED: &str = r#"---
+title: Nested
+parameters:
+  type: object
+  required: [mail]
+  properties:
+    mail:
+      type: object
+      description: Who hears of it
+      required: [to]
+      properties:
+        to: {type: string, format: email}
+        urgent: {type: boolean, default: false}
+        server:
+          type: object
+          properties:
+            host: {type: string}
+            port: {type: integer, minimum: 1, maximum: 65535}
+    sizes: {type: array, items: {type: number}}
+    days: {type: array, uniqueItems: true, items: {type: string, enum: [Monday, Tuesday, Friday]}}
+---
+apiVersion: batch/v1
+kind: Job
+metadata: {name: nested}
+spec:
+  suspend: true
+  template:
+    spec:
+      restartPolicy: Never
+      containers:
+        - name: main
+          image: busybox:1
+          command: [sh, -c, "true"]
+          env:
+            - {name: MAIL, value: "{{json params.mail}}"}
+            - {name: SIZES, value: "{{json params.sizes}}"}
+            - {name: DAYS, value: "{{json params.days}}"}
+"#;
+
+#[test]
+#[ignore = "needs a browser"]
+fn fields_within_fields_are_filled_and_held_to_their_rules() {
+    for (device, scripts) in [(Device::Desktop, true), (Device::Phone, true), (Device::Desktop, false)] {
+        let app = fixtures::setup().template("nested", NESTED).start();
+        let page = Page::with_scripts(&app.url, scripts).on(device);
+        page.open("/templates/nested");
+        page.fill("to", "ada@example.com").tick("urgent").fill("host", "mail").fill("port", "70000");
+        page.fill_list("sizes", &["1.5", "2"]).tick("Monday").tick("Friday");
+        if scripts {
+            // As soon as the field is left, and without anything being sent.
+            page.until_says("[id='p-mail.server.port-wrong']", "65535");
+            assert_eq!(page.address(), "/templates/nested");
+            page.fill("port", "25").press(&key::TAB.to_string());
+            page.until("!document.getElementById('p-mail.server.port-wrong')");
+            page.fill("port", "70000");
+        }
+        page.click("Launch").until_it_says("One thing needs your attention");
+        page.until_says("[id='p-mail.server.port-wrong']", "65535");
+        page.click_in("#wrongs", "mail").until("document.activeElement.id === 'p-mail.server.port' || location.hash");
+        page.fill("port", "25").click("Launch");
+        assert_eq!(
+            record(&app, &page)["parameters"],
+            json!({
+                "mail": {"to": "ada@example.com", "urgent": true, "server": {"host": "mail", "port": 25}},
+                "sizes": [1.5, 2], "days": ["Monday", "Friday"],
+            })
+        );
+    }
+}
+
+#[test]
+#[ignore = "needs a browser"]
+fn a_list_has_a_row_for_each_item() {
+    let items = "[...document.querySelectorAll('#p-names .items input')].map((it) => it.value).join()";
+    for device in Device::ALL {
+        let app = fixtures::start();
+        let page = Page::new(&app.url).on(device);
+        page.open("/templates/kinds");
+        page.fill("title", "Rows").fill("day", "2026-02-28").fill("level", "low");
+        page.click("Add an item").press("Ada");
+        assert_eq!(page.focused(), "names, item 1");
+        page.press(&key::ENTER.to_string()).press("Grace");
+        assert_eq!((page.text(items), page.focused()), ("Ada,Grace".to_owned(), "names, item 2".to_owned()));
+        page.until_says("#preview", r#"[\"Ada\",\"Grace\"]"#);
+
+        // Lines that are pasted are items.
+        page.value(
+            "(() => { const clipboardData = new DataTransfer(); clipboardData.setData('text', 'Edsger\\n\\nBarbara\\n'); \
+             return document.activeElement.dispatchEvent(new ClipboardEvent('paste', { clipboardData, bubbles: true, cancelable: true })); })()",
+        );
+        assert_eq!(page.text(items), "Ada,Edsger,Barbara");
+        page.click_on("[aria-label='Remove item 2 of names']");
+        assert_eq!((page.text(items), page.focused()), ("Ada,Barbara".to_owned(), "names, item 2".to_owned()));
+        page.until_says("#preview", r#"[\"Ada\",\"Barbara\"]"#);
+        page.click_on("[aria-label='Remove item 2 of names']");
+        page.click_on("[aria-label='Remove item 1 of names']");
+        assert_eq!(page.focused(), "Add an item to names", "the focus is not lost with the row");
+        page.click("Add an item").press("Alan").click("Launch");
+        assert_eq!(record(&app, &page)["parameters"]["names"], json!(["Alan"]));
+    }
+}
+
+#[test]
+#[ignore = "needs a browser"]
+fn an_address_fills_the_form() {
+    for scripts in [true, false] {
+        let app = fixtures::start();
+        let page = Page::with_scripts(&app.url, scripts);
+        page.open("/templates/kinds?p.title=From+a+link&p.level=high&p.secret=hush");
+        assert_eq!((page.field("title"), page.field("level")), ("From a link".to_owned(), "high".to_owned()));
+        assert_eq!(page.field("secret"), "", "a secret is not taken out of an address");
     }
 }

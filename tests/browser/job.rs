@@ -99,3 +99,50 @@ fn a_job_that_was_lost_is_explained_in_a_sentence() {
         assert!(meaning.contains("nothing tells how it ended"), "{meaning}");
     }
 }
+
+#[test]
+#[ignore = "needs a browser"]
+fn what_changed_since_the_last_success_is_shown() {
+    let app = fixtures::start();
+    let launch = |id: &str, copies: u8, level: &str| {
+        let parameters = json!({"title": "January", "day": "2026-01-31", "level": level, "copies": copies});
+        let body = json!({"template": "kinds", "id": id, "parameters": parameters});
+        assert_eq!(app.post("/api/v1/jobs", &body).status, 201);
+        app.wait_for_phase(id, "Succeeded");
+    };
+    launch("first", 2, "low");
+    launch("same", 2, "low");
+    launch("changed", 5, "high");
+    let digest = || app.get("/api/v1/templates/kinds").json()["digest"].clone();
+    let before = digest();
+    let text = fixtures::KINDS.replace("memory: 32Mi", "memory: 64Mi");
+    std::fs::write(app.path().join("templates/kinds.yaml"), text).unwrap();
+    app.until(|| (digest() != before).then_some(()));
+    launch("other-template", 5, "high");
+
+    for (device, scripts) in [(Device::Desktop, true), (Device::Phone, true), (Device::Desktop, false)] {
+        let page = Page::with_scripts(&app.url, scripts).on(device);
+        page.open("/jobs/first").until_says("#changes", "No job of this template had succeeded before");
+        page.open("/jobs/same").until_says("#changes", "Nothing changed");
+
+        page.open("/jobs/changed").until_says("#changes", "Compared with same");
+        let rows = page.value("[...document.querySelectorAll('#changes tbody tr')].map((it) => it.innerText)");
+        assert_eq!(rows, json!(["copies\t2\t5", "level\tlow\thigh"]));
+        let lines = |class: &str| {
+            page.text(&format!(
+                "[...document.querySelectorAll('#changes .diff .{class}')].map((it) => it.innerText).join('')"
+            ))
+        };
+        let (gone, come) = (lines("del"), lines("ins"));
+        assert!(gone.contains("value: low") && gone.contains("value: \"2\"") && !gone.contains("Mi"), "{gone}");
+        assert!(come.contains("value: high") && come.contains("value: \"5\""), "{come}");
+        assert!(page.read("#changes").contains("it cannot be told whether secret changed"));
+        page.click_in("#changes", "same").until_at("/jobs/same");
+
+        page.open("/jobs/other-template").until_says("#changes", "Compared with changed");
+        assert!(page.read("#changes .facts").contains("Digest"), "{}", page.read("#changes"));
+        assert_eq!(page.number("document.querySelectorAll('#changes tbody tr').length"), 0.0);
+        let (gone, come) = (lines("del"), lines("ins"));
+        assert!(gone.contains("32Mi") && come.contains("64Mi"), "{gone}{come}");
+    }
+}

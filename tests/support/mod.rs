@@ -5,6 +5,7 @@
 use std::ffi::OsString;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
@@ -101,6 +102,27 @@ pub struct TestApp {
     token: Option<String>,
     setup: Option<Setup>,
     words: Option<thread::JoinHandle<String>>,
+    _guard: Option<Guard>,
+}
+
+/// Ends a process when the pipe from this test closes: it does not outlive a test that is killed. Has a process group of
+/// its own, so that Ctrl-C does not end the guard first.
+struct Guard(Child);
+
+impl Guard {
+    fn of(pid: u32) -> Self {
+        let mut command = Command::new("sh");
+        command.args(["-c", "read -r end; kill -KILL \"$0\"", &pid.to_string()]);
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
+        Self(command.spawn().unwrap())
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 /// How a service ended.
@@ -195,6 +217,7 @@ impl Setup {
     /// Starts the service and waits until it answers, ready or not.
     pub fn start_unready(self) -> TestApp {
         let mut child = self.command().spawn().unwrap();
+        let guard = Guard::of(child.id());
         let stderr = child.stderr.take().unwrap();
         let words = thread::spawn(move || {
             let mut words = String::new();
@@ -215,7 +238,7 @@ impl Setup {
         };
         let (url, agent, patience) = (url.to_owned(), agent(self.patience), self.patience);
         let child = Some(child);
-        TestApp { url, child, agent, patience, token: None, setup: Some(self), words: Some(words) }
+        TestApp { url, child, agent, patience, token: None, setup: Some(self), words: Some(words), _guard: Some(guard) }
     }
 
     /// Runs a service that is to fail at its start, and gives its exit code and its words.
@@ -410,6 +433,7 @@ impl TestApp {
             token: None,
             setup: None,
             words: None,
+            _guard: None,
         }
     }
 
