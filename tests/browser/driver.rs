@@ -1,6 +1,7 @@
 //! A browser of its own for each test: chromedriver and Chromium, and the few commands of WebDriver that are needed.
 
 use std::io::{BufRead, BufReader, Read};
+use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
@@ -8,17 +9,63 @@ use serde_json::{Value, json};
 
 /// Runs chromedriver in a process group of its own, and ends the group when the pipe from this test closes: however the
 /// test ends, neither the driver nor Chromium outlives it.
-const GUARD: &str = r#""$0" --port=0 & cat >/dev/null; kill -KILL 0"#;
+/// The driver alone holds the pipe to the test: where it ends, that is seen.
+const GUARD: &str = r#""$0" --port=0 & exec >/dev/null; cat; kill -KILL 0"#;
+
+/// How often the driver is started. It takes a port that is free for one version of the Internet protocol, and ends
+/// where somebody else has the same one of the other version.
+const STARTS: usize = 5;
 
 /// What a reference to an element is called, by the standard.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
-/// A browser, and the protocol to it.
-pub(crate) struct Driver {
+/// chromedriver as it runs, in its process group.
+struct Group {
     guard: Child,
     pipe: Option<ChildStdin>,
     /// Read no further, and kept open, since it may say more.
-    _words: BufReader<ChildStdout>,
+    words: BufReader<ChildStdout>,
+}
+
+impl Group {
+    /// Starts one, which may fail.
+    fn start(program: &str) -> Self {
+        let mut guard = Command::new("sh")
+            .args(["-c", GUARD, program])
+            .process_group(0)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let (pipe, words) = (guard.stdin.take(), BufReader::new(guard.stdout.take().unwrap()));
+        Self { guard, pipe, words }
+    }
+
+    /// The port that it listens on, or what it said instead.
+    fn port(&mut self) -> Result<u16, String> {
+        let mut said = String::new();
+        for line in self.words.by_ref().lines().map_while(Result::ok) {
+            if let Some(port) = port(&line) {
+                return Ok(port);
+            }
+            said.push_str(&line);
+            said.push('\n');
+        }
+        Err(said)
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        drop(self.pipe.take());
+        let _ = self.guard.wait();
+    }
+}
+
+/// A browser, and the protocol to it.
+pub(crate) struct Driver {
+    _group: Group,
     agent: ureq::Agent,
     /// `http://127.0.0.1:PORT/session/ID`.
     session: String,
@@ -42,17 +89,14 @@ impl Driver {
     /// Starts a browser.
     pub(crate) fn start() -> Self {
         let program = std::env::var("CHROMEDRIVER").unwrap_or_else(|_| "chromedriver".to_owned());
-        let mut guard = group(Command::new("sh").args(["-c", GUARD, &program]))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let pipe = guard.stdin.take();
-        let mut words = BufReader::new(guard.stdout.take().unwrap());
-        let port = words.by_ref().lines().map_while(Result::ok).find_map(|line| port(&line));
-        let port = port.unwrap_or_else(|| {
-            panic!("{program} does not start; install it with: apt-get install -y chromium chromium-driver")
+        let started = (0..STARTS).map(|_| {
+            let mut group = Group::start(&program);
+            group.port().map(|port| (group, port))
+        });
+        let mut said = String::new();
+        let found = started.map(|it| it.inspect_err(|words| said.clone_from(words))).find_map(Result::ok);
+        let (group, port) = found.unwrap_or_else(|| {
+            panic!("{program} does not start; install it with: apt-get install -y chromium chromium-driver\n{said}")
         });
         let agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
@@ -60,7 +104,7 @@ impl Driver {
             .build()
             .into();
         let session = format!("http://127.0.0.1:{port}/session");
-        let mut driver = Self { guard, pipe, _words: words, agent, session };
+        let mut driver = Self { _group: group, agent, session };
         let started = driver.post("", &capabilities()).unwrap_or_else(|fault| panic!("no browser: {fault:?}"));
         driver.session = format!("{}/{}", driver.session, started["sessionId"].as_str().unwrap());
         driver
@@ -172,13 +216,7 @@ impl Drop for Driver {
     fn drop(&mut self) {
         // Ends in good order, so that Chromium's folders go too; the guard sees to it in any case.
         let _ = self.agent.delete(&self.session).call();
-        drop(self.pipe.take());
-        let _ = self.guard.wait();
     }
-}
-
-fn group(command: &mut Command) -> &mut Command {
-    std::os::unix::process::CommandExt::process_group(command, 0)
 }
 
 fn port(line: &str) -> Option<u16> {

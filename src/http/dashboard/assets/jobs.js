@@ -44,7 +44,6 @@
     show();
     say(count.textContent);
   });
-  $("select-all").hidden = false;
   $("select-all").addEventListener("click", () => { for (const box of boxes()) chosen.add(box.value); show(); say(count.textContent); });
   none.addEventListener("click", () => { chosen.clear(); show(); say(count.textContent); $("select-all").focus(); });
 
