@@ -252,8 +252,12 @@ impl Page {
             script::LABELLED
         );
         if self.driver.run(&set, json!([label, text])).unwrap() != true {
+            // To empty a field is to leave it, and a field that was left empty is told so: no reader does that on his way.
+            let filled = !self.field(label).is_empty();
             self.on_element(script::LABELLED, json!([label]), |driver, element| {
-                driver.clear(element)?;
+                if filled {
+                    driver.clear(element)?;
+                }
                 driver.type_into(element, text)
             });
         }

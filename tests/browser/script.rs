@@ -55,7 +55,7 @@ pub(crate) const WATCH: &str = r#"
     new PerformanceObserver((list) => {
         for (const it of list.getEntries()) if (!it.hadRecentInput) __felt.shifts.push({
             value: it.value,
-            what: it.sources.map((s) => s.node && (s.node.id || s.node.className || s.node.nodeName)).join(" "),
+            what: it.sources.map((s) => s.node ? s.node.id || s.node.className || s.node.nodeName : "gone").join(" "),
         });
     }).observe({ type: "layout-shift", buffered: true });
     new PerformanceObserver((list) => {
