@@ -89,9 +89,20 @@ fn fits(shown: &[String], written: &[String]) -> bool {
     }
 }
 
+/// Waits until a server that runs has seen the templates as they stand in its folder now, as it does by itself in a moment.
+const SEEN: &str = r#"
+digests() { grep --only-matching 'sha256:[0-9a-f]*' | sort; }
+seen() {
+    [ -z "$WATCHES" ] && return
+    until [ "$(curl --silent "$JOBWRIGHT_SERVER/api/v1/templates" | digests)" = "$(jobwright templates list -o json | digests)" ]; do
+        sleep 0.02
+    done
+}
+"#;
+
 /// The shell script of a page, which leaves what command N wrote in `N.out` and its exit code in `N.code`.
 fn script(steps: &[Step]) -> String {
-    let mut script = String::from("trap '[ -z \"$SERVER\" ] || { kill $SERVER; wait $SERVER; }' EXIT\n");
+    let mut script = format!("trap '[ -z \"$SERVER\" ] || {{ kill $SERVER; wait $SERVER; }}' EXIT\n{SEEN}");
     for (number, step) in steps.iter().enumerate() {
         let command = match step {
             Step::Run { command, .. } => command.trim_end_matches(" &"),
@@ -102,13 +113,13 @@ fn script(steps: &[Step]) -> String {
         };
         script += &if command.starts_with("jobwright serve") {
             format!(
-                "mkfifo ../pipe; {command} > ../pipe 2> ../{number}.out & SERVER=$!\nexec 3< ../pipe; read -r line <&3\n\
+                "[ ! -d job-templates ] || WATCHES=yes\nmkfifo ../pipe; {command} > ../pipe 2> ../{number}.out & SERVER=$!\nexec 3< ../pipe; read -r line <&3\n\
                  export JOBWRIGHT_SERVER=${{line##* }}; echo 0 > ../{number}.code\n"
             )
         } else {
             // Those that speak to the server by its usual address find it at the one that it has here.
             let command = command.replace("http://127.0.0.1:8080", "$JOBWRIGHT_SERVER");
-            format!("{{ {command}\n}} > ../{number}.out 2>&1; echo $? > ../{number}.code\n")
+            format!("seen; {{ {command}\n}} > ../{number}.out 2>&1; echo $? > ../{number}.code\n")
         };
     }
     script
