@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use ureq::http::StatusCode;
 
 use super::failure::advise;
+use crate::template::MISSING;
 
 /// Why a server did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -147,7 +148,7 @@ impl Refusal {
 
     fn parameters_advice(&self) -> Option<String> {
         let missing: Vec<_> = items(&self.members, "faults")
-            .filter(|fault| fault["message"].as_str().is_some_and(|text| text.starts_with("missing: ")))
+            .filter(|fault| fault["message"].as_str().is_some_and(|text| text.starts_with(MISSING)))
             .filter_map(|fault| fault["path"].as_str())
             .filter(|path| !path.contains(['.', '[']))
             .collect();

@@ -49,6 +49,7 @@ pub use inputs::Inputs;
 pub use limits::Limit;
 pub use live::LiveCatalog;
 pub use params::Checked;
+pub(crate) use problem::MISSING;
 pub use problem::{Code, Fault, LoadError, Place, Problem, RenderError};
 pub use provenance::Provenance;
 pub use rendered::Rendered;

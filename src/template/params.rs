@@ -19,7 +19,7 @@ use jsonschema::error::{TypeKind, ValidationErrorKind};
 use serde_json::{Map, Number, Value};
 
 use super::limits::Limit;
-use super::problem::Fault;
+use super::problem::{Fault, MISSING};
 use super::schema::{Schema, types};
 use super::suggest::nearest;
 
@@ -128,7 +128,7 @@ fn missing(schema: &Schema, of: &Value, what: &str) -> String {
         (names, None) => format!(" ({})", names.join(" or ")),
         (names, Some(format)) => format!(" ({}, {format})", names.join(" or ")),
     };
-    format!("missing: this {what}{kind} is required")
+    format!("{MISSING}this {what}{kind} is required")
 }
 
 fn accepts_null(schema: &Schema, of: &Value) -> bool {
@@ -367,7 +367,7 @@ fn explain(schema: &Schema, pointer: &str, error: &jsonschema::ValidationError<'
     match error.kind() {
         ValidationErrorKind::Required { property } => faults.push(Fault {
             path: join(property.as_str().unwrap_or_default()),
-            message: "missing: this property is required".to_owned(),
+            message: format!("{MISSING}this property is required"),
             given: None,
             suggestion: None,
         }),

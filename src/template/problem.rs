@@ -186,7 +186,15 @@ pub struct Fault {
     pub suggestion: Option<String>,
 }
 
+/// How the message begins where a value is required and none is given: over the API too.
+pub(crate) const MISSING: &str = "missing: ";
+
 impl Fault {
+    /// Whether it is that nothing is given where a value is required.
+    pub(crate) fn is_missing(&self) -> bool {
+        self.message.starts_with(MISSING)
+    }
+
     /// What is wrong, without the path.
     pub(crate) fn told(&self) -> impl fmt::Display + '_ {
         Told(self)

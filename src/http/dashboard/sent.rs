@@ -171,7 +171,7 @@ fn wrong(fault: &Fault) -> Wrong {
     let given = fault.given.as_ref().map(|given| format!(", but is {given}"));
     let meant = fault.suggestion.as_ref().map(|near| format!("; did you mean {near}?"));
     // Beside its field it need not be said what is missing, nor of which type.
-    let message = if fault.message.starts_with("missing: ") { "is required" } else { &fault.message };
+    let message = if fault.is_missing() { "is required" } else { &fault.message };
     Wrong {
         path: fault.path.clone(),
         message: format!("{message}{}{}", given.unwrap_or_default(), meant.unwrap_or_default()),
