@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::changes::Changes;
 use super::lanes::{Lane, lanes};
-use super::phase::{PhaseLook, meaning};
+use super::phase::{PhaseLook, meaning, why};
 use super::row::title;
 use super::time::{Span, When};
 use super::timeline::{Entry, since};
@@ -168,7 +168,7 @@ impl JobPage {
             template_href: url::template(&view.template),
             phase: view.phase.into(),
             meaning: meaning(view.phase),
-            reason: view.reason.clone().filter(|reason| reason != view.phase.as_str()),
+            reason: why(view.phase, view.reason.as_deref()),
             message: view.message.clone(),
             since: when(entered.unwrap_or(view.created)),
             lasts: Span::new(entered.unwrap_or(view.created), view.ended, now),

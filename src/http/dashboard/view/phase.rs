@@ -42,6 +42,11 @@ impl From<Phase> for PhaseLook {
     }
 }
 
+/// Why a job is in a phase, where that says more than the phase does.
+pub(crate) fn why(phase: Phase, reason: Option<&str>) -> Option<String> {
+    reason.filter(|reason| *reason != phase.as_str()).map(str::to_owned)
+}
+
 /// What a phase means for somebody who meets it for the first time, where its word does not say it all.
 pub(crate) fn meaning(phase: Phase) -> Option<&'static str> {
     match phase {

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::job::ran;
-use super::phase::PhaseLook;
+use super::phase::{PhaseLook, why};
 use super::time::{Span, When};
 use super::url;
 use crate::job::{JobView, Phase};
@@ -66,10 +66,10 @@ impl Row {
 }
 
 fn reason(job: &JobView) -> Option<String> {
-    match (job.phase, job.reason.as_deref()?, job.exit_code) {
-        (Phase::Succeeded, ..) | (Phase::Cancelled, "Cancelled", _) => None,
-        (_, "Error", Some(code)) => Some(format!("Exit code {code}")),
-        (_, reason, _) => Some(reason.to_owned()),
+    match (job.phase, job.reason.as_deref(), job.exit_code) {
+        (Phase::Succeeded, ..) => None,
+        (_, Some("Error"), Some(code)) => Some(format!("Exit code {code}")),
+        (phase, reason, _) => why(phase, reason),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::phase::PhaseLook;
+use super::phase::{PhaseLook, why};
 use super::time::When;
 use crate::job::{Event, EventKind, Phase, Source};
 
@@ -58,9 +58,7 @@ fn tell(kind: &EventKind) -> (String, Option<String>) {
         EventKind::Warning { text } => ("Warning from the executor".to_owned(), Some(text.clone())),
         EventKind::Phase { from, to, reason, message } => {
             let what = match (from == to, reason) {
-                (false, None) => String::new(),
-                (false, Some(reason)) if reason == to.as_str() => String::new(),
-                (false, Some(reason)) => reason.clone(),
+                (false, reason) => why(*to, reason.as_deref()).unwrap_or_default(),
                 (true, None) => format!("Still {to}"),
                 (true, Some(reason)) => format!("{to}: {reason}"),
             };
