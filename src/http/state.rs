@@ -32,7 +32,7 @@ pub struct Shared {
     /// What is counted.
     pub metrics: Metrics,
     /// What is kept of the newest jobs of each template, for their list.
-    pub figures: Arc<Figures>,
+    pub figures: Figures,
     /// Cancelled when the server begins to shut down: streams end then.
     pub shutdown: CancellationToken,
 }
@@ -58,7 +58,7 @@ impl AppState {
         let streams = Streams::new(settings.max_streams);
         Self(Arc::new(Shared {
             metrics: Metrics::new(service.store().clone(), streams.clone()),
-            figures: Arc::default(),
+            figures: Figures::default(),
             service,
             auth,
             streams,

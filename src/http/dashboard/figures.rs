@@ -26,9 +26,7 @@ impl Figures {
                 None => jobs.extend(store.view(&job.id)?.as_ref().map(Brief::from)),
             }
         }
-        if !jobs.is_empty() {
-            self.kept().insert(template.to_owned(), jobs.clone());
-        }
+        self.kept().insert(template.to_owned(), jobs.clone());
         Ok(jobs)
     }
 

@@ -1,7 +1,5 @@
 //! The templates: their list, and what there is to know about one of them.
 
-use std::sync::Arc;
-
 use axum::extract::State;
 use jiff::Timestamp;
 
@@ -21,10 +19,10 @@ use crate::template::Entry;
 pub(super) async fn list(State(app): State<AppState>, caller: Caller) -> Result<TemplatesHtml, ApiError> {
     let catalog = app.service.catalog();
     let now = Timestamp::now();
-    let figures = Arc::clone(&app.figures);
+    let known = app.clone();
     let cards = app.read(move |store| {
-        figures.forget_all_but(|name| catalog.entry(name).is_some());
-        catalog.entries().map(|entry| card(store, &figures, entry, now)).collect()
+        known.figures.forget_all_but(|name| catalog.entry(name).is_some());
+        catalog.entries().map(|entry| card(store, &known.figures, entry, now)).collect()
     });
     let cards = cards.await?;
     Ok(TemplatesHtml { chrome: chrome("templates", &caller), window: WINDOW, cards })
