@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::fixtures;
-use crate::page::{Device, Page, key};
+use crate::page::{Device, Page, WAYS, key};
 
 fn record(app: &crate::support::TestApp, page: &Page) -> serde_json::Value {
     page.until("location.pathname.startsWith('/jobs/') && document.readyState === 'complete'");
@@ -13,7 +13,7 @@ fn record(app: &crate::support::TestApp, page: &Page) -> serde_json::Value {
 #[test]
 #[ignore = "needs a browser"]
 fn a_value_of_every_kind_reaches_the_job() {
-    for (device, scripts) in [(Device::Desktop, true), (Device::Phone, true), (Device::Desktop, false)] {
+    for (device, scripts) in WAYS {
         let app = fixtures::start();
         let page = Page::with_scripts(&app.url, scripts).on(device);
         page.open("/templates/kinds");
@@ -52,7 +52,7 @@ fn a_value_of_every_kind_reaches_the_job() {
 #[test]
 #[ignore = "needs a browser"]
 fn what_is_wrong_stands_beside_its_field_and_the_first_one_has_the_focus() {
-    for (device, scripts) in [(Device::Desktop, true), (Device::Phone, true), (Device::Desktop, false)] {
+    for (device, scripts) in WAYS {
         let app = fixtures::start();
         let page = Page::with_scripts(&app.url, scripts).on(device);
         page.open("/templates/kinds");
@@ -181,7 +181,7 @@ spec:
 #[test]
 #[ignore = "needs a browser"]
 fn fields_within_fields_are_filled_and_held_to_their_rules() {
-    for (device, scripts) in [(Device::Desktop, true), (Device::Phone, true), (Device::Desktop, false)] {
+    for (device, scripts) in WAYS {
         let app = fixtures::setup().template("nested", NESTED).start();
         let page = Page::with_scripts(&app.url, scripts).on(device);
         page.open("/templates/nested");

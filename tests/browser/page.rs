@@ -12,6 +12,9 @@ use crate::script;
 /// How long anything may take before a test gives up.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// The ways in which a page is read, where a test looks at the same thing in each: with scripts, on a phone, without scripts.
+pub(crate) const WAYS: [(Device, bool); 3] = [(Device::Desktop, true), (Device::Phone, true), (Device::Desktop, false)];
+
 /// What the page is read on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Device {

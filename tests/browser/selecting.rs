@@ -4,11 +4,8 @@ use serde_json::{Value, json};
 
 use crate::fixtures;
 use crate::list::rows;
-use crate::page::{Device, Page};
+use crate::page::{Device, Page, WAYS};
 use crate::support::TestApp;
-
-/// Where a test looks at the same thing in every way: with scripts, without, and on a phone.
-const WAYS: [(Device, bool); 3] = [(Device::Desktop, true), (Device::Phone, true), (Device::Desktop, false)];
 
 fn tick(page: &Page, id: &str) {
     page.click_on(&format!("[id='pick-{id}']"));

@@ -3,11 +3,8 @@
 use serde_json::json;
 
 use crate::fixtures;
-use crate::page::{Device, Page};
+use crate::page::{Page, WAYS};
 use crate::support::TestApp;
-
-/// With scripts, without, and on a phone.
-const WAYS: [(Device, bool); 3] = [(Device::Desktop, true), (Device::Phone, true), (Device::Desktop, false)];
 
 /// A template about which lint has something to say: its image has neither tag nor digest.
 const CARELESS: &str = r"---
@@ -113,7 +110,7 @@ fn the_page_of_a_template_tells_all_there_is_to_know() {
         page.until_says("#jobs", "2 of 3 jobs succeeded");
         assert_eq!(marks(&page, "#jobs").len(), 3);
         page.until_says("#jobs", "The third");
-        page.until_says("#versions tbody tr", "now");
+        page.until_says("#versions tbody tr", "current");
         page.until_says("#versions tbody tr td:nth-of-type(2)", "3");
         page.until_says("#versions tbody tr td:nth-of-type(3)", "2");
         page.until_says("#L2", "title: Script");
