@@ -52,11 +52,35 @@ pub(super) fn deciding_exit(seen: &Snapshot) -> Option<Exit<'_>> {
     last(failures).or_else(last_success)
 }
 
-/// Why a pod failed. An init container decides only where no other one failed: a sidecar is stopped after those that it
-/// served, and often ends by a signal.
+/// How the pod that came to be last has ended: of several, one that failed.
+pub(super) fn latest_exit(seen: &Snapshot) -> Option<Exit<'_>> {
+    let latest = seen.pods.values().map(|pod| pod.created).max();
+    let pods = || seen.pods.values().filter(move |pod| Some(pod.created) == latest);
+    let failed = last(pods().filter_map(|pod| Some((false, failure_of(pod)?))));
+    failed.or_else(|| last(pods().flat_map(exits).filter(|(init, _)| !init)))
+}
+
+/// How many pods have failed.
+pub(super) fn failures(seen: &Snapshot) -> usize {
+    seen.pods.values().filter(|pod| failure_of(pod).is_some()).count()
+}
+
+/// The pod that failed last: by an exit, or since it was evicted.
+pub(super) fn failed_last(seen: &Snapshot) -> Option<&PodStatus> {
+    let failed = seen.pods.values().filter(|pod| is_evicted(pod) || failure_of(pod).is_some());
+    failed.max_by_key(|pod| pod.created)
+}
+
+pub(super) fn is_evicted(pod: &PodStatus) -> bool {
+    pod.reason.as_deref() == Some("Evicted")
+}
+
+/// Why a pod failed. An init container decides only where no other one has ended: a sidecar is stopped after those that
+/// it served, and often ends by a signal.
 fn failure_of(pod: &PodStatus) -> Option<Exit<'_>> {
     let failures = |init: bool| last(exits(pod).filter(move |(it, exit)| *it == init && exit.code != 0));
-    failures(false).or_else(|| failures(true))
+    let only_init = exits(pod).all(|(init, _)| init);
+    failures(false).or_else(|| failures(true).filter(|_| only_init))
 }
 
 fn last<'a>(exits: impl Iterator<Item = (bool, Exit<'a>)>) -> Option<Exit<'a>> {

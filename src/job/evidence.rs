@@ -55,6 +55,9 @@ pub struct Snapshot {
     /// Whether the object is being deleted in such a way that its pods are left behind and run on.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub orphaning: bool,
+    /// How many attempts may fail before the object does, where nothing but their number decides that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backoff_limit: Option<u32>,
     /// How the object ended, if it has.
     #[serde(default)]
     pub conclusion: Option<Conclusion>,
@@ -216,6 +219,7 @@ impl Snapshot {
             at,
             suspended: false,
             orphaning: false,
+            backoff_limit: None,
             conclusion: None,
             blocked: None,
             completed_indexes: None,
@@ -230,6 +234,7 @@ impl Snapshot {
     pub fn join(self, other: Self) -> Self {
         let (mut later, earlier) = if other.order() > self.order() { (other, self) } else { (self, other) };
         later.conclusion = join_conclusions(later.conclusion, earlier.conclusion);
+        later.backoff_limit = later.backoff_limit.or(earlier.backoff_limit);
         // Indexes only ever become more.
         later.completed_indexes = later.completed_indexes.or(earlier.completed_indexes);
         later.failed_indexes = later.failed_indexes.or(earlier.failed_indexes);
@@ -251,7 +256,7 @@ impl Snapshot {
     /// even if an executor numbers two different snapshots alike.
     fn order(&self) -> impl Ord + '_ {
         let indexes = (&self.completed_indexes, &self.failed_indexes);
-        (self.revision, self.at, self.suspended, self.orphaning, &self.blocked, indexes)
+        (self.revision, self.at, self.suspended, self.orphaning, self.backoff_limit, &self.blocked, indexes)
     }
 }
 

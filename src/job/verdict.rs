@@ -17,8 +17,8 @@ use jiff::Timestamp;
 
 use super::Phase;
 use super::containers::{
-    Exit, all_have_ended, container_events, deciding_exit, describe, describe_alive, first_start, is_missing,
-    live_containers,
+    Exit, all_have_ended, container_events, deciding_exit, describe, describe_alive, failed_last, failures,
+    first_start, is_evicted, is_missing, latest_exit, live_containers,
 };
 use super::event::{EventKind, NewEvent, Source};
 use super::evidence::{Conclusion, ContainerState, Evidence, ObjectRef, Snapshot};
@@ -294,11 +294,10 @@ fn once(first: bool, at: Timestamp, kind: EventKind) -> Vec<NewEvent> {
 /// Why an object failed. `BackoffLimitExceeded` alone says nothing that helps where a single attempt was made: then
 /// what ended that attempt is the reason.
 fn failure(seen: &Snapshot, exit: Option<Exit<'_>>, reason: &str, message: &str) -> (String, String) {
-    let evicted = seen.pods.values().rev().find(|pod| pod.reason.as_deref() == Some("Evicted"));
     if reason != "BackoffLimitExceeded" {
         return (reason.to_owned(), message.to_owned());
     }
-    if let Some(pod) = evicted {
+    if let Some(pod) = failed_last(seen).filter(|pod| is_evicted(pod)) {
         return ("Evicted".to_owned(), pod.message.clone().unwrap_or_else(|| message.to_owned()));
     }
     if let Some(deleted) = the_only(&seen.pods).filter(|pod| pod.interrupted || is_missing(seen, pod)) {
@@ -334,13 +333,25 @@ fn judge_alive(seen: &Snapshot, verdict: Verdict) -> Verdict {
     let waiting = waiting_reason(seen);
     let ended = live_containers(seen).any(|container| !container.init) && all_have_ended(seen);
     match waiting {
-        None if ended => {
-            let message = verdict.exit_code.map(|code| format!("its container ended with exit code {code}"));
-            Verdict { phase: Phase::Running, reason: Some("Finishing".to_owned()), message, ..verdict }
-        }
+        None if ended => between_attempts(seen, verdict),
         Some((reason, message)) => Verdict { phase: Phase::Waiting, reason: Some(reason), message, ..verdict },
         None => Verdict { phase: Phase::Waiting, ..verdict },
     }
+}
+
+/// All containers have ended, and the object has not: either it is about to, or another attempt is to follow, which may
+/// take minutes.
+fn between_attempts(seen: &Snapshot, verdict: Verdict) -> Verdict {
+    let exit_code = latest_exit(seen).map(|exit| exit.code);
+    let failed = exit_code.filter(|code| *code != 0);
+    let again = seen.backoff_limit.is_some_and(|limit| failures(seen) <= limit as usize);
+    if let Some(code) = failed.filter(|_| again) {
+        let message = format!("an attempt ended with exit code {code}; another one follows");
+        let reason = Some("BackOff".to_owned());
+        return Verdict { phase: Phase::Waiting, reason, message: Some(message), exit_code, ..verdict };
+    }
+    let message = exit_code.map(|code| format!("its container ended with exit code {code}"));
+    Verdict { phase: Phase::Running, reason: Some("Finishing".to_owned()), message, exit_code, ..verdict }
 }
 
 /// Why nothing runs: the executor's refusal of pods, a pod's own reason, or a container's.

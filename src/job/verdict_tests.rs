@@ -310,3 +310,57 @@ proptest! {
         prop_assert_eq!(a.clone().join(b.clone()).join(c.clone()), a.join(b.join(c)));
     }
 }
+
+/// A job of so many retries whose attempts ended like this, one after another.
+fn attempts(limit: u32, codes: &[i32], conclusion: Option<Conclusion>) -> Snapshot {
+    let pod = |(number, code): (i64, &i32)| {
+        let container = ContainerStatus::new(false, exited(*code, if *code == 0 { "Completed" } else { "Error" }));
+        let containers = BTreeMap::from([("main".to_owned(), container)]);
+        (format!("pod-{}", 9 - number), PodStatus { containers, ..PodStatus::new(2, at(number)) })
+    };
+    let pods = (1..).zip(codes).map(pod).collect();
+    Snapshot { backoff_limit: Some(limit), pods, ..seen(9, None, conclusion) }
+}
+
+#[test]
+fn a_job_that_waits_for_its_next_attempt_does_not_run() {
+    let shown = |limit, codes: &[i32]| {
+        let verdict = after([show(attempts(limit, codes, None))]).verdict();
+        (verdict.phase, verdict.reason.unwrap(), verdict.message.unwrap(), verdict.exit_code)
+    };
+    let waits = |code| {
+        let message = format!("an attempt ended with exit code {code}; another one follows");
+        (Phase::Waiting, "BackOff".to_owned(), message, Some(code))
+    };
+    let finishes = |code| {
+        (Phase::Running, "Finishing".to_owned(), format!("its container ended with exit code {code}"), Some(code))
+    };
+    assert_eq!(shown(1, &[5]), waits(5));
+    assert_eq!(shown(1, &[5, 6]), finishes(6), "there is no other attempt");
+    assert_eq!(shown(2, &[5, 6]), waits(6));
+    assert_eq!(shown(2, &[5, 0]), finishes(0), "how an earlier attempt ended decides nothing");
+    let mut otherwise = attempts(2, &[5], None);
+    otherwise.backoff_limit = None;
+    assert_eq!(after([show(otherwise)]).verdict().reason.as_deref(), Some("Finishing"), "nobody knows");
+}
+
+#[test]
+fn a_sidecar_that_ends_by_a_signal_is_no_failed_attempt() {
+    let mut snapshot = attempts(6, &[0], None);
+    let sidecar = ContainerStatus::new(true, exited(137, "Error"));
+    snapshot.pods.values_mut().next().unwrap().containers.insert("sidecar".to_owned(), sidecar);
+    let verdict = after([show(snapshot)]).verdict();
+    assert_eq!((verdict.reason.as_deref(), verdict.exit_code), (Some("Finishing"), Some(0)));
+}
+
+#[test]
+fn an_eviction_is_the_reason_only_if_it_came_last() {
+    let reason = |evicted: &str| {
+        let mut snapshot = attempts(2, &[1, 1, 1], Some(failed("BackoffLimitExceeded")));
+        let pod = snapshot.pods.get_mut(evicted).unwrap();
+        (pod.reason, pod.message) = (Some("Evicted".into()), Some("the node was low on memory".into()));
+        after([show(snapshot)]).verdict().reason.unwrap()
+    };
+    assert_eq!(reason("pod-8"), "BackoffLimitExceeded", "the first of three");
+    assert_eq!(reason("pod-6"), "Evicted", "the last one");
+}

@@ -62,6 +62,9 @@ fn a_later_attempt_may_succeed() {
     let first = app.wait_until_ready("k1");
     cluster.kubectl(&["exec", &first, "--", "sh", "-c", "echo 6 > /tmp/new; mv /tmp/new /tmp/gate"]);
     app.wait_for_event("k1", |event| event.event == "containerEnded");
+    // Ten seconds go by before the next one.
+    let job = app.wait_for_reason("k1", "Waiting", "BackOff");
+    assert_eq!(job["message"], "an attempt ended with exit code 6; another one follows");
     let second = app.wait_until_ready_again("k1", &first);
     cluster.open_gate(&second);
     assert_eq!(app.end("k1"), "Succeeded 0");

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::api::batch::v1::{Job, JobCondition};
+use k8s_openapi::api::batch::v1::{Job, JobCondition, JobSpec};
 use k8s_openapi::api::core::v1::{
     ContainerState as State, ContainerStateTerminated as Terminated, ContainerStatus as Shown, Pod, PodCondition,
 };
@@ -54,11 +54,19 @@ pub(super) fn snapshot(job: &Job, object: ObjectRef, now: Timestamp) -> Snapshot
     Snapshot {
         suspended: spec.and_then(|spec| spec.suspend).unwrap_or(false),
         orphaning: dependents(job) == Some(Dependents::Orphaned),
+        backoff_limit: spec.and_then(backoff_limit),
         conclusion: conclusion(job, now),
         completed_indexes: status.and_then(|status| status.completed_indexes.clone()).filter(|it| !it.is_empty()),
         failed_indexes: status.and_then(|status| status.failed_indexes.clone()).filter(|it| !it.is_empty()),
         ..Snapshot::new(object, 0, now)
     }
+}
+
+/// How many of a Job's pods may fail, where nothing but their number decides whether another one follows.
+fn backoff_limit(spec: &JobSpec) -> Option<u32> {
+    let in_place = spec.template.spec.as_ref().and_then(|pod| pod.restart_policy.as_deref()) != Some("Never");
+    let otherwise = in_place || spec.pod_failure_policy.is_some() || spec.backoff_limit_per_index.is_some();
+    spec.backoff_limit.filter(|_| !otherwise).and_then(|limit| limit.try_into().ok())
 }
 
 /// What becomes of a Job's pods when it is deleted.

@@ -118,6 +118,7 @@ impl Object {
             });
             shown = Some(Snapshot {
                 suspended: snapshot.suspended,
+                backoff_limit: snapshot.backoff_limit,
                 conclusion: snapshot.conclusion.clone(),
                 blocked: snapshot.blocked.clone(),
                 pods: pod.into_iter().collect(),

@@ -120,9 +120,18 @@ pub(super) fn snapshot(record: &ObjectRecord, pods: &[StoredPod], now: Timestamp
     let revision = next_revision(0, now);
     Snapshot {
         suspended: spec("suspend").and_then(Value::as_bool).unwrap_or(false),
+        backoff_limit: backoff_limit(&record.manifest),
         pods: pods.iter().map(|pod| (pod.name.clone(), pod_status(record, pod, revision))).collect(),
         ..Snapshot::new(reference(record), revision, now)
     }
+}
+
+/// How many attempts may fail, where nothing but their number decides whether another one follows.
+fn backoff_limit(manifest: &Value) -> Option<u32> {
+    let in_place = manifest.pointer("/spec/template/spec/restartPolicy").and_then(Value::as_str) != Some("Never");
+    let otherwise = in_place || manifest.pointer("/spec/backoffLimitPerIndex").is_some();
+    let limit = manifest.pointer("/spec/backoffLimit").map_or(Some(spec::DEFAULT_BACKOFF_LIMIT.into()), Value::as_u64);
+    limit.filter(|_| !otherwise).and_then(|limit| limit.try_into().ok())
 }
 
 fn pod_status(record: &ObjectRecord, pod: &StoredPod, revision: u64) -> PodStatus {

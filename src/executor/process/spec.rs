@@ -14,7 +14,7 @@ use super::progress::Limits;
 /// The most completions of one Job.
 const MOST_COMPLETIONS: u32 = 10_000;
 /// How many attempts may fail where a Job does not say, as in Kubernetes.
-const DEFAULT_BACKOFF_LIMIT: u32 = 6;
+pub(super) const DEFAULT_BACKOFF_LIMIT: u32 = 6;
 
 /// A Job as this executor runs it.
 #[derive(Debug, Clone)]
