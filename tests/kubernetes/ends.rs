@@ -1,6 +1,7 @@
 //! Cancelling and deleting: which object, and what becomes of its pods.
 
-use jobwright::executor::{Executor, ExecutorError};
+use futures_util::StreamExt;
+use jobwright::executor::{Executor, ExecutorError, LogOptions};
 use jobwright::job::{ObjectRef, Phase};
 use serde_json::json;
 
@@ -63,4 +64,24 @@ async fn a_deletion_that_fails_says_so_and_is_sent_once() {
     house.server.script("DELETE", Fault::CutAfterwards);
     assert!(house.executor.delete(&object).await.is_err());
     assert_eq!(house.executor.delete(&object).await, Ok(()), "it was done all the same");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn that_something_is_gone_is_believed_from_the_server_alone() {
+    let no_backend = || Fault::Proxy(404, "<html>default backend - 404</html>");
+    let house = House::new();
+    let object = house.launch("k1").await;
+    let unreachable = |result: Result<(), ExecutorError>| matches!(result, Err(ExecutorError::Unreachable(_)));
+    for _ in 0..2 {
+        house.server.script("DELETE", no_backend());
+    }
+    assert!(unreachable(house.executor.delete(&object).await));
+    assert!(unreachable(house.executor.cancel(&object).await));
+    house.server.script("GET /jobs/hello-k1", no_backend());
+    assert!(unreachable(house.executor.find(&object.name).await.map(drop)));
+    house.server.add_pod(&object.name, "p1", exited(0));
+    house.server.script("GET /pods/p1/log?", no_backend());
+    let mut lines = house.executor.logs(&object, LogOptions::default()).await.unwrap();
+    assert!(matches!(lines.next().await, Some(Err(ExecutorError::Unreachable(_)))));
+    assert!(house.server.get(Kind::Job, &object.name).is_some());
 }

@@ -192,3 +192,16 @@ async fn nobody_reads_on_when_nobody_takes_the_lines() {
     drop(lines);
     house.server.wait_for_streams(0);
 }
+
+/// As where the log comes by way of one API server, which is gone, and the watch of another, which is well.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_was_cut_without_a_word_goes_on_some_time_after_its_container_has_ended() {
+    let (house, object) = started().await;
+    write(&house, 100, "one");
+    house.server.script(LOGS, Fault::SilentAfter(1));
+    let mut lines = follow(&house, &object).await;
+    assert_eq!(next(&mut lines).await.as_deref(), Some("one"));
+    write(&house, 200, "two");
+    end(&house, &object);
+    assert_eq!(all(lines).await, ["two"]);
+}

@@ -53,6 +53,13 @@ pub(super) struct Failure {
     pub(super) by_server: bool,
 }
 
+impl Failure {
+    /// Whether the API server itself says that there is no such thing. A proxy that says so does not know.
+    pub(super) fn is_not_found(&self) -> bool {
+        self.by_server && self.code == 404
+    }
+}
+
 /// Creates an object from JSON, under strict field validation. `dry_run` goes all the way but for storing it.
 pub(super) async fn create(connection: &Connection, collection: &str, object: &Value, dry_run: bool) -> Answer {
     let dry_run = if dry_run { "&dryRun=All" } else { "" };

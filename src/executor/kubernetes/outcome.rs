@@ -64,7 +64,7 @@ pub(super) fn of_look(answer: Answer, intent: &Intent, installation: &Installati
             }),
             None => unknown("the API server's answer shows no object".to_owned()),
         },
-        Answer::Failed(failure) if failure.code == 404 => CreateOutcome::Vanished,
+        Answer::Failed(failure) if failure.is_not_found() => CreateOutcome::Vanished,
         Answer::Failed(failure) => {
             CreateOutcome::Unknown { message: failure.message, retry_after: failure.retry_after }
         }
@@ -107,7 +107,7 @@ fn undecoded(message: &str) -> Vec<Cause> {
 pub(super) fn trouble(answer: Answer) -> ExecutorError {
     match answer {
         Answer::Done { .. } => ExecutorError::Unreachable("the API server's answer shows no object".to_owned()),
-        Answer::Failed(failure) if failure.code == 404 => ExecutorError::NotFound(failure.message),
+        Answer::Failed(failure) if failure.is_not_found() => ExecutorError::NotFound(failure.message),
         Answer::Failed(failure) if is_final(&failure) => ExecutorError::Refused(failure.message),
         Answer::Failed(failure) => ExecutorError::Unreachable(failure.message),
         Answer::Silence(message) | Answer::Unsent(message) => ExecutorError::Unreachable(message),

@@ -25,6 +25,9 @@ use crate::job::ObjectRef;
 
 /// How long the status of a container may lag behind the end of its log before the log is opened again.
 const STATUS_LAG: Duration = Duration::from_secs(1);
+/// How long the end of a log may lag behind the end of its container. A connection that was cut without a word has none,
+/// and the watch may not notice, as where each is held by another API server.
+const END_LAG: Duration = Duration::from_secs(10);
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
@@ -249,7 +252,7 @@ impl Reader {
         let mut pause = FIRST_PAUSE;
         loop {
             let ended_before = self.has_ended(run);
-            let end = match self.stream(!ended_before).await {
+            let end = match self.stream(run, !ended_before).await {
                 Ok(end) => end,
                 Err(ExecutorError::Refused(said)) => {
                     let _ = self.lines.send(Err(ExecutorError::Refused(said))).await;
@@ -279,15 +282,17 @@ impl Reader {
         runs.ended > run || runs.over
     }
 
-    /// Reads one answer to its end, or until the watch was cut.
-    async fn stream(&mut self, follow: bool) -> Result<End, ExecutorError> {
+    /// Reads one answer to its end, or until the watch was cut, or until it has gone on for too long after the run.
+    async fn stream(&mut self, run: u32, follow: bool) -> Result<End, ExecutorError> {
         self.cuts.mark_unchanged();
         let wanted = LogRun { pod: self.pod.clone(), container: self.container.clone(), previous: false };
         let since = self.position.since().or(self.options.since);
+        let mut overdue = pin!(overdue(self.runs.clone(), run, follow));
         let opening = self.source.open(&wanted, since, self.tail, follow);
         let opened = tokio::select! {
             opened = opening => opened?,
             _ = self.cuts.changed() => return Ok(End::Cut),
+            () = &mut overdue => return Ok(End::Cut),
         };
         let mut lines = match opened {
             Opened::Lines(lines) => lines,
@@ -300,6 +305,7 @@ impl Reader {
             let line = tokio::select! {
                 line = lines.next() => line?,
                 _ = self.cuts.changed() => return Ok(End::Cut),
+                () = &mut overdue => return Ok(End::Cut),
                 () = self.lines.closed() => return Ok(End::Unwanted),
             };
             let Some(line) = line else {
@@ -312,4 +318,12 @@ impl Reader {
             }
         }
     }
+}
+
+/// Resolves some time after a run has ended; never for a log that is not followed, whose end is not waited for.
+async fn overdue(mut runs: channel::Receiver<Runs>, run: u32, follow: bool) {
+    if follow && runs.wait_for(|runs| runs.ended > run || runs.over).await.is_ok() {
+        return tokio::time::sleep(END_LAG).await;
+    }
+    std::future::pending().await
 }

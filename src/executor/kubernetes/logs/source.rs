@@ -59,8 +59,11 @@ impl Source {
             return Ok(Opened::Lines(Lines::new(body, wanted)));
         }
         let body = body.collect().await.map_err(unreachable)?.to_bytes();
-        let said = api::failure(head.status, &head.headers, &body).message;
-        match head.status.as_u16() {
+        let failure = api::failure(head.status, &head.headers, &body);
+        let said = failure.message;
+        match failure.code {
+            // A log that is gone is looked for no more, so that nobody but the API server may say so.
+            _ if !failure.by_server => Err(ExecutorError::Unreachable(said)),
             404 => Ok(Opened::Gone),
             // The kubelet says in one way that a container waits, and in another that there was no run before.
             400 if said.contains("waiting to start") || said.contains("is not valid for pod") => Ok(Opened::NotYet),
