@@ -29,6 +29,8 @@ pub(crate) enum Create {
     AnswerLost,
     /// The request is lost.
     RequestLost,
+    /// The request is not even sent.
+    Unsent,
     /// The executor says no.
     Refused,
     /// There is no answer, ever; the object is not made.
@@ -272,6 +274,7 @@ impl Executor for FakeExecutor {
                     unknown()
                 }
                 Create::RequestLost => unknown(),
+                Create::Unsent => CreateOutcome::Unsent { message: "as scripted".into() },
                 Create::Refused => CreateOutcome::Refused(Refusal {
                     at: Timestamp::now(),
                     reason: "Forbidden".into(),

@@ -109,6 +109,11 @@ pub enum CreateOutcome {
     },
     /// It was refused for good; nothing was created.
     Refused(Refusal),
+    /// Nothing was sent, so that nothing was made by this attempt: it is to be made again.
+    Unsent {
+        /// What went wrong.
+        message: String,
+    },
     /// It may or may not exist: the same create is to be sent again, after this long at least.
     Unknown {
         /// What went wrong.

@@ -120,13 +120,23 @@ pub enum ServiceError {
     NoLog(JobId),
     /// The record cannot be read or written.
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Store(StoreError),
     /// The executor cannot do it.
     #[error(transparent)]
     Executor(#[from] ExecutorError),
     /// The service is about to stop.
     #[error("the service is shutting down; send the request again in a moment")]
     ShuttingDown,
+}
+
+impl From<StoreError> for ServiceError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            // It was deleted meanwhile.
+            StoreError::NotFound(id) => Self::UnknownJob(id),
+            error => Self::Store(error),
+        }
+    }
 }
 
 impl From<UnknownTemplate> for ServiceError {

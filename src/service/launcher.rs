@@ -19,7 +19,7 @@ use super::ledger::{Inserted, Recorded, durable};
 use super::{LaunchRequest, Launched, RenderRequest, Rerun, Service, ServiceError};
 use crate::crash::{self, Point};
 use crate::executor::{CreateOutcome, Found};
-use crate::job::{EventKind, Evidence, Fact, Intent, JobId, JobName, JobView, NewEvent, ObjectRef, Source};
+use crate::job::{EventKind, Evidence, Fact, Intent, JobId, JobName, JobView, NewEvent, ObjectRef, Refusal, Source};
 use crate::template::{Checked, Context, MASK, Rendered, Template};
 
 /// Whether an object may have been created for a job before.
@@ -34,6 +34,8 @@ pub(super) enum Attempt {
 /// The longest time between two attempts to create an object.
 const LONGEST_BACKOFF: Duration = Duration::from_secs(10);
 const FIRST_BACKOFF: Duration = Duration::from_millis(100);
+/// The longest time for which an executor is left alone because it asks for that.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 impl Service {
     /// The manifest that a template gives, with nothing launched.
@@ -153,7 +155,8 @@ impl Service {
             Inserted::Existing(job, recorded) => {
                 durable(recorded).await?;
                 same_request(&job, &asked.0, asked.1.as_ref(), &parameters, asked.2.as_ref())?;
-                let job = self.job(job.id())?;
+                // As it is by now, unless it was deleted meanwhile.
+                let job = self.0.ledger.job(job.id())?.unwrap_or(job);
                 crash::reached(Point::RepeatAnswering);
                 Ok(Launched { job: JobView::from(&*job), created: false })
             }
@@ -199,7 +202,12 @@ impl Service {
                 return;
             };
             crash::reached(Point::CreateBegun);
-            let outcome = self.0.executor.create(&job.intent).await;
+            let outcome = match self.0.executor.create(&job.intent).await {
+                CreateOutcome::Refused(refusal) if attempt == Attempt::Again => {
+                    self.refused_again(&job.intent, refusal).await
+                }
+                outcome => outcome,
+            };
             crash::reached(Point::CreateAnswered);
             drop(place);
             match outcome {
@@ -209,8 +217,7 @@ impl Service {
                 }
                 // Nothing was sent for this job before, so that it was not ours: the name is free now, or will be.
                 CreateOutcome::Vanished | CreateOutcome::Leaving { .. } if attempt == Attempt::First => {
-                    tokio::time::sleep(backoff).await;
-                    backoff = (backoff * 2).min(LONGEST_BACKOFF);
+                    pause(&mut backoff, None).await;
                 }
                 CreateOutcome::Vanished => {
                     self.note(&id, Fact::Evidence(vanished(&job.intent)));
@@ -230,10 +237,13 @@ impl Service {
                     self.note(&id, Fact::Refused(refusal));
                     break;
                 }
+                CreateOutcome::Unsent { message } => {
+                    tracing::warn!(job = %id, %message, "a launch could not be sent; trying again");
+                    pause(&mut backoff, None).await;
+                }
                 CreateOutcome::Unknown { message, retry_after } => {
                     tracing::warn!(job = %id, %message, "the outcome of a launch is not known; sending it again");
-                    tokio::time::sleep(retry_after.unwrap_or_default().max(backoff)).await;
-                    backoff = (backoff * 2).min(LONGEST_BACKOFF);
+                    pause(&mut backoff, retry_after).await;
                     attempt = Attempt::Again;
                 }
             }
@@ -249,6 +259,18 @@ impl Service {
         }
         if matches!(self.0.ledger.job(&id), Ok(Some(job)) if job.status.cancellation.is_some()) {
             self.see_cancelled(id).await;
+        }
+    }
+
+    /// What a refusal comes to if the same create may have been sent before: the object that it made may be the very
+    /// thing that leaves no room for another, as under a quota.
+    async fn refused_again(&self, intent: &Intent, refusal: Refusal) -> CreateOutcome {
+        match self.0.executor.find(&intent.object_name).await {
+            Ok(Some(Found { job, evidence })) if job.as_ref() == Some(&intent.id) => {
+                CreateOutcome::Created { object: evidence.object().clone(), warnings: Vec::new() }
+            }
+            Ok(_) => CreateOutcome::Refused(refusal),
+            Err(error) => CreateOutcome::Unknown { message: error.to_string(), retry_after: None },
         }
     }
 
@@ -279,8 +301,7 @@ impl Service {
                 }
                 Err(error) => {
                     tracing::warn!(job = %id, %error, "could not look at an object; trying again");
-                    tokio::time::sleep(backoff).await;
-                    backoff = (backoff * 2).min(LONGEST_BACKOFF);
+                    pause(&mut backoff, None).await;
                 }
             }
         }
@@ -294,7 +315,8 @@ impl Service {
             let Ok(Some(job)) = self.0.ledger.job(&id) else {
                 return;
             };
-            let (Some(object), None) = (&job.status.object, job.status.ended) else {
+            // A later job of that ID may not have been cancelled.
+            let (Some(object), None, Some(_)) = (&job.status.object, job.status.ended, &job.status.cancellation) else {
                 return;
             };
             if !std::mem::replace(&mut listens, true) {
@@ -311,8 +333,7 @@ impl Service {
                 Ok(()) => return crash::reached(Point::CancelDone),
                 Err(error) => {
                     tracing::warn!(job = %id, %error, "could not cancel a job; trying again");
-                    tokio::time::sleep(backoff).await;
-                    backoff = (backoff * 2).min(LONGEST_BACKOFF);
+                    pause(&mut backoff, None).await;
                 }
             }
         }
@@ -333,6 +354,12 @@ impl Service {
             Err(error) => tracing::error!(job = %id, %error, "a fact could not be taken in"),
         }
     }
+}
+
+/// Waits before the next attempt, longer each time, and as long as the executor asks for.
+async fn pause(backoff: &mut Duration, asked: Option<Duration>) {
+    tokio::time::sleep(asked.unwrap_or_default().min(LONGEST_WAIT).max(*backoff)).await;
+    *backoff = (*backoff * 2).min(LONGEST_BACKOFF);
 }
 
 /// That the object of an earlier attempt is gone before anything of it was seen, its UID included.

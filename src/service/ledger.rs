@@ -7,16 +7,19 @@
 //! A write that fails leaves a job *unwritten*: what was learned stays in memory and is written again, whole, as soon
 //! as the store takes writes. Nothing is ever called durable before it is.
 
+mod written;
+
 use std::collections::HashMap;
 use std::collections::hash_map::Entry as MapEntry;
 use std::hash::{BuildHasher, RandomState};
-use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
 
 use jiff::Timestamp;
 use tokio::sync::{Notify, watch};
 
+pub(super) use self::written::Written;
+use self::written::{OnTheWay, Sent};
 use crate::crash::{self, Point};
 use crate::job::{Fact, Intent, Job, JobId, LogMark, LogTail, NewEvent, ObjectRef, Source, Status};
 use crate::store::{Ack, Change, Store, StoreError};
@@ -29,9 +32,13 @@ pub(super) struct Ledger {
     shards: Box<[Mutex<HashMap<JobId, Entry>>]>,
     /// Wakes whoever writes again what could not be written.
     unwritten: Arc<Notify>,
+    /// Numbers the entries.
+    serials: AtomicU64,
 }
 
 struct Entry {
+    /// Tells it from any other entry that its ID had before, or will have.
+    serial: u64,
     job: Arc<Job>,
     /// Whether the manifest was let go, which is needed only until the object is known. It is on record.
     slim: bool,
@@ -97,6 +104,7 @@ impl Ledger {
             hasher: RandomState::new(),
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
             unwritten: Arc::new(Notify::new()),
+            serials: AtomicU64::new(0),
         }
     }
 
@@ -116,7 +124,7 @@ impl Ledger {
         let mut ids = Vec::new();
         for job in self.store.active()? {
             let id = job.id().clone();
-            let mut entry = Entry::on_record(job);
+            let mut entry = self.on_record(job);
             entry.let_go();
             self.shard(&id).insert(id.clone(), entry);
             ids.push(id);
@@ -152,7 +160,7 @@ impl Ledger {
             return Ok(Inserted::Existing(entry.job.clone(), entry.recorded.clone()));
         }
         if let Some(job) = self.store.job(&id)? {
-            let entry = Entry::on_record(job);
+            let entry = self.on_record(job);
             let job = entry.job.clone();
             if entry.is_settled() {
                 return Ok(Inserted::Existing(job, entry.recorded));
@@ -174,7 +182,8 @@ impl Ledger {
         let id = job.id().clone();
         let ack = self.store.submit(Change::insert(&job, events));
         let (tell, recorded) = watch::channel(Recorded::NotYet);
-        let entry = Entry { on_the_way: 1, recorded: recorded.clone(), ..Entry::on_record(job) };
+        let entry = Entry { on_the_way: 1, recorded: recorded.clone(), ..self.on_record(job) };
+        let serial = entry.serial;
         shard.insert(id.clone(), entry);
         drop(shard);
         let ledger = self.clone();
@@ -183,20 +192,26 @@ impl Ledger {
                 Ok(_) => Recorded::Durable,
                 Err(error) => Recorded::Failed(error),
             };
-            ledger.arrived(&id, matches!(state, Recorded::Failed(_)));
+            ledger.arrived(&id, serial, matches!(state, Recorded::Failed(_)));
             tell.send_replace(state);
         });
         recorded
     }
 
     /// An intent has reached the disk, or could not: then there is no such job.
-    fn arrived(&self, id: &JobId, failed: bool) {
+    fn arrived(&self, id: &JobId, serial: u64, failed: bool) {
         let mut shard = self.shard(id);
-        if failed {
-            shard.remove(id);
-        } else if let Some(entry) = shard.get_mut(id) {
-            entry.on_the_way -= 1;
+        match shard.get_mut(id).filter(|entry| entry.serial == serial) {
+            Some(_) if failed => drop(shard.remove(id)),
+            Some(entry) => entry.on_the_way = entry.on_the_way.saturating_sub(1),
+            None => {}
         }
+    }
+
+    fn on_record(&self, job: Job) -> Entry {
+        let (_, recorded) = watch::channel(Recorded::Durable);
+        let serial = self.serials.fetch_add(1, Ordering::Relaxed);
+        Entry { serial, job: Arc::new(job), slim: false, on_the_way: 0, unwritten: None, recorded }
     }
 
     /// Takes a fact in. What is returned beside resolves when it is durable; dropping that changes nothing.
@@ -204,14 +219,10 @@ impl Ledger {
         self.take(id, Some(fact), None)
     }
 
-    /// Takes the tail of a job's log in, and a fact with it.
-    pub(super) fn keep_log(
-        self: &Arc<Self>,
-        id: &JobId,
-        log: &LogTail,
-        fact: Option<Fact>,
-    ) -> Result<Written, super::ServiceError> {
-        self.take(id, fact, Some(log)).map(|(_, written)| written)
+    /// Takes the tail of a job's log in. Unlike a fact it is not held in memory until it is durable: if it cannot be
+    /// written, it has to be read again. So the fact that it was kept may be learned only after that.
+    pub(super) fn keep_log(self: &Arc<Self>, id: &JobId, log: &LogTail) -> Result<Written, super::ServiceError> {
+        self.take(id, None, Some(log)).map(|(_, written)| written)
     }
 
     fn take(
@@ -224,10 +235,11 @@ impl Ledger {
         let entry = match shard.entry(id.clone()) {
             MapEntry::Occupied(entry) => entry.into_mut(),
             MapEntry::Vacant(place) => match self.store.job(id)? {
-                Some(job) => place.insert(Entry::on_record(job)),
+                Some(job) => place.insert(self.on_record(job)),
                 None => return Err(super::ServiceError::UnknownJob(id.clone())),
             },
         };
+        let fact = fact.filter(|fact| is_of(fact, &entry.job.intent));
         let before = entry.job.clone();
         let mut status = before.status.clone();
         let learned = fact.map(|fact| status.learn(fact)).unwrap_or_default();
@@ -243,59 +255,50 @@ impl Ledger {
             if entry.is_settled() {
                 shard.remove(id);
             }
-            return Ok((outcome(job), Written(None)));
+            return Ok((outcome(job), Written::nothing()));
         }
         crash::reached(Point::FactLearned);
         let mut job = Job { intent: before.intent.clone(), status };
-        let first_seen = before.status.object.is_none() && job.status.object.is_some();
-        let wiped = first_seen && wipe_secrets(&mut job.intent);
-        let mut events = entry.unwritten.take().unwrap_or_default();
+        let wiped = !needs_manifest(&job.status) && wipe_secrets(&mut job.intent);
+        let owed = entry.unwritten.take();
+        // What could not be written may have been the manifest without its secrets.
+        let whole = wiped || (owed.is_some() && !entry.slim);
+        let mut events = owed.unwrap_or_default();
         events.extend(learned.events.clone());
-        let mut change =
-            if wiped { Change::rewrite(&job, events.clone()) } else { Change::update(&job, events.clone()) };
+        let mut change = if whole { Change::rewrite } else { Change::update }(&job, events.clone());
         if let Some(log) = log {
             change = change.with_log(log);
         }
         entry.job = Arc::new(job);
         entry.on_the_way += 1;
         let job = entry.job.clone();
-        let ack = self.store.submit(change);
+        let written = self.on_the_way(id, entry.serial, Sent::Status(events), self.store.submit(change));
         drop(shard);
         crash::reached(Point::FactSubmitted);
-        Ok((outcome(job), self.on_the_way(id, events, ack)))
+        Ok((outcome(job), written))
     }
 
-    /// Removes a job that has ended.
-    pub(super) fn remove(&self, id: &JobId) -> Result<Ack, StoreError> {
+    /// Removes the record of a job that has ended: of this very one, not of another that has its ID by now. Until that
+    /// is durable, the job is there.
+    pub(super) fn remove(self: &Arc<Self>, known: &Job, source: Source) -> Result<Written, StoreError> {
+        let id = known.id();
         let mut shard = self.shard(id);
-        shard.remove(id);
-        Ok(self.store.submit(Change::delete(id.clone(), Timestamp::now(), Source::User)))
-    }
-
-    fn on_the_way(self: &Arc<Self>, id: &JobId, events: Vec<NewEvent>, ack: Ack) -> Written {
-        Written(Some(OnTheWay { ledger: self.clone(), id: id.clone(), events, ack }))
-    }
-
-    fn written(&self, id: &JobId, events: Vec<NewEvent>, result: &Result<(), StoreError>) {
-        if result.is_ok() {
-            crash::reached(Point::FactDurable);
-        }
-        let mut shard = self.shard(id);
-        let Some(entry) = shard.get_mut(id) else {
-            return;
+        let there = match shard.get(id) {
+            Some(entry) => Some(entry.job.clone()),
+            None => self.store.job(id)?.map(Arc::new),
         };
-        entry.on_the_way = entry.on_the_way.saturating_sub(1);
-        if matches!(result, Err(StoreError::NotFound(_))) {
-            // Its record was deleted meanwhile.
-            shard.remove(id);
-        } else if result.is_err() {
-            entry.unwritten.get_or_insert_default().extend(events);
-            self.unwritten.notify_one();
-        } else if entry.is_settled() {
-            shard.remove(id);
-        } else {
-            entry.let_go();
-        }
+        let is_it = |there: &Arc<Job>| there.intent.created == known.intent.created && there.status.ended.is_some();
+        let Some(there) = there.filter(is_it) else {
+            return Err(StoreError::NotFound(id.clone()));
+        };
+        let entry = shard.entry(id.clone()).or_insert_with(|| self.on_record(Job::clone(&there)));
+        entry.on_the_way += 1;
+        let ack = self.store.submit(Change::delete(id.clone(), Timestamp::now(), source));
+        Ok(self.on_the_way(id, entry.serial, Sent::Removal, ack))
+    }
+
+    fn on_the_way(self: &Arc<Self>, id: &JobId, serial: u64, change: Sent, ack: Ack) -> Written {
+        Written::after(OnTheWay { ledger: self.clone(), id: id.clone(), serial, change, ack })
     }
 
     /// Resolves when something could not be written.
@@ -345,7 +348,7 @@ impl Ledger {
         let change = if entry.slim { Change::update } else { Change::rewrite };
         let ack = self.store.submit(change(&entry.job, events.clone()));
         entry.on_the_way += 1;
-        self.on_the_way(id, events, ack)
+        self.on_the_way(id, entry.serial, Sent::Status(events), ack)
     }
 
     /// The jobs that have an object, and have not ended.
@@ -365,15 +368,12 @@ impl Ledger {
 }
 
 impl Entry {
-    fn on_record(job: Job) -> Self {
-        let (_, recorded) = watch::channel(Recorded::Durable);
-        Self { job: Arc::new(job), slim: false, on_the_way: 0, unwritten: None, recorded }
-    }
-
     /// Lets the manifest go once nothing needs it, and nothing that holds it is on its way to the disk: it is most of
     /// what a job takes in memory.
     fn let_go(&mut self) {
-        if self.job.status.object.is_none() || self.slim || !self.is_idle() {
+        // Secrets that are still in it have to be wiped on record first.
+        let full = self.job.intent.masked.is_some();
+        if self.job.status.object.is_none() || self.slim || full || !self.is_idle() {
             return;
         }
         let intent = &mut Arc::make_mut(&mut self.job).intent;
@@ -399,8 +399,21 @@ fn mark(job: &Job) -> LogMark {
     LogMark::of(job.status.seen.as_ref())
 }
 
-/// Puts the masked manifest in place of the real one, which is needed no more once the object is known. Returns
-/// whether there was anything to mask.
+/// Whether a fact may be of the job that has this intent. A copy that somebody made of its object has another name.
+fn is_of(fact: &Fact, intent: &Intent) -> bool {
+    match fact {
+        Fact::Evidence(evidence) => evidence.object().name == intent.object_name,
+        _ => true,
+    }
+}
+
+/// Whether an object may have to be made yet.
+fn needs_manifest(status: &Status) -> bool {
+    status.object.is_none() && status.ended.is_none()
+}
+
+/// Puts the masked manifest in place of the real one, which is needed no more. Returns whether there was anything to
+/// mask.
 fn wipe_secrets(intent: &mut Intent) -> bool {
     match intent.masked.take() {
         Some(masked) => {
@@ -408,43 +421,5 @@ fn wipe_secrets(intent: &mut Intent) -> bool {
             true
         }
         None => false,
-    }
-}
-
-/// Resolves when what was learned is durable. It becomes so even if nobody waits for it.
-#[must_use = "what was learned is durable only once this has resolved"]
-pub(super) struct Written(Option<OnTheWay>);
-
-struct OnTheWay {
-    ledger: Arc<Ledger>,
-    id: JobId,
-    events: Vec<NewEvent>,
-    ack: Ack,
-}
-
-impl Future for Written {
-    type Output = Result<(), StoreError>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Some(change) = &mut self.0 else {
-            return Poll::Ready(Ok(()));
-        };
-        let result = std::task::ready!(Pin::new(&mut change.ack).poll(cx)).map(drop);
-        if let Some(change) = self.0.take() {
-            change.ledger.written(&change.id, change.events, &result);
-        }
-        Poll::Ready(result)
-    }
-}
-
-impl Drop for Written {
-    /// A caller that went away must not keep a failed write from being noticed.
-    fn drop(&mut self) {
-        if let (Some(change), Ok(runtime)) = (self.0.take(), tokio::runtime::Handle::try_current()) {
-            runtime.spawn(async move {
-                let result = change.ack.await.map(drop);
-                change.ledger.written(&change.id, change.events, &result);
-            });
-        }
     }
 }

@@ -27,6 +27,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 const READERS: usize = 32;
 /// How many of those that could not be read before: a node that hangs must not keep the logs of others waiting.
 const RETRIES: usize = 4;
+/// For how long the place of such an attempt stays taken when it fails again: where a node is away, thousands of attempts
+/// that are refused at once come to twenty a second.
+const REST: Duration = Duration::from_millis(200);
 /// How many pods that stop are followed at once.
 const FOLLOWERS: usize = 128;
 /// After how long what was followed goes on record, even if there is more to come.
@@ -96,13 +99,24 @@ impl LogKeeper {
         Some(keeping.wake.clone())
     }
 
+    /// Lets whoever is at a job, or waits for its time to come, look at it again.
+    pub(super) fn wake(&self, id: &JobId) {
+        if let Some(keeping) = self.jobs().get(id) {
+            keeping.wake.notify_one();
+        }
+    }
+
     /// Ends the work for a job, unless more came up meanwhile.
     fn finish(&self, id: &JobId, over: bool) -> bool {
         let mut jobs = self.jobs();
         let Some(keeping) = jobs.get_mut(id) else {
             return true;
         };
-        if std::mem::take(&mut keeping.again) && !over {
+        if std::mem::take(&mut keeping.again) {
+            if over {
+                // What came up may be of a later job of that ID.
+                keeping.kept = None;
+            }
             return false;
         }
         keeping.at_work = false;
@@ -134,7 +148,7 @@ impl Service {
             loop {
                 let over = service.keep_log(&id, &wake).await;
                 if over {
-                    service.delete_at_ttl(&id).await;
+                    service.delete_at_ttl(&id, &wake).await;
                 }
                 if service.0.log_keeper.finish(&id, over) {
                     return;
@@ -163,7 +177,11 @@ impl Service {
                 Ok(Kept::More) => pause = FIRST_PAUSE,
                 Err(ServiceError::UnknownJob(_)) => return true,
                 Err(error) => {
-                    tracing::warn!(job = %id, %error, "could not put the log on record yet; trying again");
+                    if again {
+                        tracing::debug!(job = %id, %error, "could not put the log on record yet; trying again");
+                    } else {
+                        tracing::warn!(job = %id, %error, "could not put the log on record yet; trying again");
+                    }
                     if timeout(pause, wake.notified()).await.is_ok() {
                         pause = FIRST_PAUSE;
                     }
@@ -183,7 +201,8 @@ impl Service {
         }
         // What is about to go is followed from before the whole is read, which may take longer than it stays.
         let wanted = to_be_followed(job, &mark);
-        let early = if wanted.is_empty() { None } else { keeper.followers.try_acquire().ok() };
+        // Not so where it could not be read before: it would keep a follower's place from others while it waits its turn.
+        let early = if again || wanted.is_empty() { None } else { keeper.followers.try_acquire().ok() };
         let followed = match &early {
             Some(_) => self.open_all(id, object, &wanted).await?,
             None => Vec::new(),
@@ -195,7 +214,11 @@ impl Service {
         let is_all = job.status.ended.is_some() && wanted.is_empty();
         // A job may be seen to end before the last of its pods is: for good, its executor is asked which there are.
         let runs = job.status.seen.as_ref().filter(|_| !is_all).map(LogRun::of);
-        let read = self.read_log(object, runs).await?;
+        let read = self.read_log(object, runs).await;
+        if again && read.is_err() {
+            tokio::time::sleep(REST).await;
+        }
+        let read = read?;
         crash::reached(Point::LogRead);
         drop(place);
         if is_all && read.lines.is_empty() && job.status.verdict().started.is_none() {
@@ -284,8 +307,11 @@ impl Service {
             return Ok(());
         }
         let merged = known.merge(read);
-        self.0.ledger.keep_log(id, &merged, is_all.then(log_kept))?.await?;
-        crash::reached(if is_all { Point::LogKept } else { Point::LogPut });
+        self.0.ledger.keep_log(id, &merged)?.await?;
+        crash::reached(Point::LogPut);
+        if is_all {
+            self.note_all_kept(id).await?;
+        }
         Ok(())
     }
 

@@ -43,7 +43,7 @@ pub use requests::{LaunchRequest, Launched, RenderRequest, Rerun};
 
 use crate::crash::{self, Point};
 use crate::executor::{ExecutorError, SharedExecutor};
-use crate::job::{Cancellation, Fact, JobId, JobView, ObjectRef, Report};
+use crate::job::{Cancellation, Fact, JobId, JobView, ObjectRef, Report, Source};
 use crate::store::{Store, StoreError};
 use crate::template::{Catalog, LiveCatalog};
 use ledger::Ledger;
@@ -89,6 +89,7 @@ struct Inner {
     secrets: Secrets,
     creating: Semaphore,
     looking: Semaphore,
+    deleting: Semaphore,
     log_keeper: log_keeper::LogKeeper,
     /// How many lists the executor has shown.
     lists: AtomicU64,
@@ -132,6 +133,7 @@ impl Service {
         let inner = Inner {
             creating: Semaphore::new(config.creates_in_flight),
             looking: Semaphore::new(config.creates_in_flight),
+            deleting: Semaphore::new(config.creates_in_flight),
             ledger: Arc::new(Ledger::new(store)),
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
@@ -149,20 +151,21 @@ impl Service {
         if !recovered.is_empty() {
             tracing::info!(jobs = recovered.len(), "taking up the jobs that are not settled yet");
         }
-        service.spawn(service.clone().follow());
+        service.spawn(service.clone().follow(recovered));
         service.spawn(service.clone().write_again());
-        for id in recovered {
-            service.take_up(id);
-        }
-        crash::reached(Point::TakenUp);
         Ok(service)
     }
 
-    /// Keeps the record true, for as long as the service lives.
-    async fn follow(self) {
+    /// Keeps the record true, for as long as the service lives. Nothing is launched or deleted before it is known which
+    /// jobs there are.
+    async fn follow(self, recovered: Vec<JobId>) {
         if !*self.0.complete.borrow() {
             self.rebuild().await;
         }
+        for id in recovered {
+            self.take_up(id);
+        }
+        crash::reached(Point::TakenUp);
         self.spawn(self.clone().keep_up());
         self.reconcile().await;
     }
@@ -265,18 +268,19 @@ impl Service {
     pub async fn delete(&self, id: &JobId) -> Result<(), ServiceError> {
         self.complete().await?;
         let job = self.job(id)?;
-        let Some((_, _)) = job.status.ended else {
+        if job.status.ended.is_none() {
             return Err(ServiceError::NotEnded { id: id.clone(), phase: job.status.verdict().phase });
-        };
+        }
         if let Some(object) = job.status.object.as_ref().filter(|_| !job.status.object_deleted) {
             crash::reached(Point::DeleteBegun);
             self.destroy(id, object).await?;
             self.see_gone(object).await?;
             crash::reached(Point::DeleteObjectGone);
         }
-        let removed = self.0.ledger.remove(id)?;
+        let removed = self.0.ledger.remove(&job, Source::User)?;
         crash::reached(Point::DeleteSubmitted);
         removed.await?;
+        self.0.log_keeper.wake(id);
         crash::reached(Point::DeleteDurable);
         Ok(())
     }

@@ -1,17 +1,22 @@
 //! After a job's end: at its time to live its object goes away, and at the store's retention its record does. Never
 //! before the log is on record.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use tokio::sync::Notify;
+use tokio::time::timeout;
 
 use super::{Service, ServiceError};
 use crate::crash::{self, Point};
-use crate::job::{Fact, JobId, ObjectRef};
+use crate::executor::ExecutorError;
+use crate::job::{Fact, Job, JobId, ObjectRef, Source};
 use crate::store::StoreError;
 
-/// The pauses between attempts when the executor does not answer.
-const PAUSE: Duration = Duration::from_secs(1);
+/// The pauses between attempts when the executor does not answer: the first one, and the longest.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 impl Service {
     /// Removes old records, for as long as the service lives.
@@ -24,8 +29,9 @@ impl Service {
     }
 
     /// Deletes the object of an ended job when its time to live is over. Jobs of templates without one keep theirs
-    /// until they are deleted.
-    pub(super) async fn delete_at_ttl(&self, id: &JobId) {
+    /// until they are deleted. `wake` tells that the job is another one, or none.
+    pub(super) async fn delete_at_ttl(&self, id: &JobId, wake: &Notify) {
+        let mut pause = FIRST_PAUSE;
         loop {
             let Ok(Some(job)) = self.0.ledger.job(id) else {
                 return;
@@ -41,12 +47,17 @@ impl Service {
             let due = ended.saturating_add(SignedDuration::from_secs(i64::from(ttl)));
             let left = due.unwrap_or(Timestamp::MAX).duration_since(Timestamp::now());
             if let Ok(left) = Duration::try_from(left) {
-                // Woken early where the clock was set, it finds out in the next turn.
-                tokio::time::sleep(left.max(Duration::from_millis(1))).await;
+                // Woken early, it finds out in the next turn.
+                let _ = timeout(left.max(Duration::from_millis(1)), wake.notified()).await;
                 continue;
             }
+            let Ok(place) = self.0.deleting.acquire().await else {
+                return;
+            };
             crash::reached(Point::TtlDue);
-            match self.destroy(id, object).await {
+            let destroyed = self.destroy(id, object).await;
+            drop(place);
+            match destroyed {
                 Ok(()) => {
                     crash::reached(Point::TtlDeleted);
                     self.note(id, Fact::ObjectDeleted { at: Timestamp::now() });
@@ -54,7 +65,8 @@ impl Service {
                 }
                 Err(error) => {
                     tracing::warn!(job = %id, %error, "could not delete the object of an ended job; trying again");
-                    tokio::time::sleep(PAUSE).await;
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(LONGEST_PAUSE);
                 }
             }
         }
@@ -79,37 +91,51 @@ impl Service {
     }
 
     async fn retain_some(&self) -> Result<usize, StoreError> {
-        let now = Timestamp::now();
-        let mut without_object = Vec::new();
-        for id in self.store().expired(now)? {
+        let mut going = Vec::new();
+        for id in self.store().expired(Timestamp::now())? {
             match self.let_object_go(&id).await {
-                Ok(true) => without_object.push(id),
+                Ok(Some(job)) => going.push(self.0.ledger.remove(&job, Source::Service)),
                 // It is not all on record yet, and may be when its turn comes again.
-                Ok(false) => {}
+                Ok(None) => {}
                 Err(error) => {
                     tracing::warn!(job = %id, %error, "could not delete the object of an old job; its record stays for now");
-                    break;
+                    if matches!(error, ServiceError::Executor(ExecutorError::Unreachable(_))) {
+                        break;
+                    }
                 }
             }
         }
-        self.store().forget(without_object, now).await
+        if !going.is_empty() {
+            crash::reached(Point::RetentionSubmitted);
+        }
+        let mut removed = 0;
+        for record in going {
+            match async { record?.await }.await {
+                Ok(()) => removed += 1,
+                Err(StoreError::NotFound(_)) => {}
+                Err(error) => return Err(error),
+            }
+            crash::reached(Point::RetentionDone);
+        }
+        Ok(removed)
     }
 
     /// Deletes the object of an ended job whose record is to go: a later job of that ID would take it for its own, and
-    /// nobody else would ever delete it. Says whether the job is without one.
-    async fn let_object_go(&self, id: &JobId) -> Result<bool, ServiceError> {
-        let Some(job) = self.0.ledger.job(id)? else {
-            return Ok(false);
+    /// nobody else would ever delete it. Gives the job if it is without one.
+    async fn let_object_go(&self, id: &JobId) -> Result<Option<Arc<Job>>, ServiceError> {
+        let Some(job) = self.0.ledger.job(id)?.filter(|job| job.status.ended.is_some()) else {
+            return Ok(None);
         };
         let Some(object) = job.status.object.as_ref().filter(|_| !job.status.object_deleted) else {
-            return Ok(true);
+            return Ok(Some(job));
         };
         if !job.status.log_kept {
-            return Ok(false);
+            return Ok(None);
         }
         self.destroy(id, object).await?;
         self.note(id, Fact::ObjectDeleted { at: Timestamp::now() });
-        Ok(true)
+        self.0.log_keeper.wake(id);
+        Ok(Some(job))
     }
 
     /// Deletes the object of a job that has ended. Without it nothing could tell again how that was, so that it is on

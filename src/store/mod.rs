@@ -54,7 +54,7 @@ pub use import::{ImportError, Imported, from_hex as key_from_hex, import};
 pub use query::{Cursor, InvalidCursor, Listed, Page, Query};
 
 use crate::crash::{self, Point};
-use crate::job::{Event, InstallationId, Intent, Job, JobId, JobView, LogTail, Phase, Source, Status};
+use crate::job::{Event, InstallationId, Intent, Job, JobId, JobView, LogTail, Phase, Status};
 
 /// How many changes a slow subscriber may be behind before it is told that it missed some.
 const SUBSCRIBER_LAG: usize = 4096;
@@ -356,24 +356,6 @@ impl Store {
             return Ok(Vec::new());
         }
         self.read(|tree| query::expired(tree, oldest, surplus))
-    }
-
-    /// Forgets jobs, and returns how many there were.
-    pub async fn forget(&self, ids: impl IntoIterator<Item = JobId>, now: Timestamp) -> Result<usize, StoreError> {
-        let acks: Vec<Ack> = ids.into_iter().map(|id| self.submit(Change::delete(id, now, Source::Service))).collect();
-        if !acks.is_empty() {
-            crash::reached(Point::RetentionSubmitted);
-        }
-        let mut removed = 0;
-        for ack in acks {
-            match ack.await {
-                Ok(_) => removed += 1,
-                Err(StoreError::NotFound(_)) => {}
-                Err(error) => return Err(error),
-            }
-            crash::reached(Point::RetentionDone);
-        }
-        Ok(removed)
     }
 
     /// Verifies every row. Nothing may be submitted meanwhile. `progress` is told how many rows have been read.

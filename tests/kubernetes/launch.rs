@@ -11,6 +11,13 @@ use crate::house::{House, executor, intent, name};
 /// The requests that create Jobs.
 const CREATES: &str = "POST /jobs?";
 
+fn unsent(outcome: &CreateOutcome) -> &str {
+    match outcome {
+        CreateOutcome::Unsent { message } => message,
+        other => panic!("{other:?}"),
+    }
+}
+
 fn refusal(outcome: &CreateOutcome) -> (&str, &str) {
     match outcome {
         CreateOutcome::Refused(refusal) => (&refusal.reason, &refusal.message),
@@ -166,11 +173,11 @@ async fn an_object_that_goes_before_it_was_looked_at_has_vanished() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_is_away_leaves_the_outcome_unknown_at_once() {
+async fn a_launch_to_a_server_that_is_away_is_known_not_to_be_sent() {
     let mut house = House::new();
     house.server.go_away();
     let outcome = house.executor.create(&intent("k1")).await;
-    assert!(unknown(&outcome).0.contains("Connection refused"), "{outcome:?}");
+    assert!(unsent(&outcome).contains("Connection refused"), "{outcome:?}");
     house.server.come_back();
     house.launch("k1").await;
     assert_eq!(house.server.created().len(), 1);
@@ -199,7 +206,7 @@ async fn busy_port() -> (String, Vec<tokio::task::JoinHandle<()>>, tokio::net::T
 async fn a_connection_that_does_not_come_about_is_given_up_before_the_call_is() {
     let (url, waiting, _listener) = busy_port().await;
     let outcome = executor(&url).create(&intent("k1")).await;
-    let message = unknown(&outcome).0;
+    let message = unsent(&outcome);
     assert!(!message.contains("no answer within"), "the whole call's time was used up: {message}");
     waiting.into_iter().for_each(|it| it.abort());
 }

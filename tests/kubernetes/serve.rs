@@ -294,3 +294,44 @@ fn readiness_names_what_is_missing() {
     let words = app.stop().words;
     assert!(words.contains(&format!("jobs cannot be launched: {missing}")), "{words}");
 }
+
+#[test]
+fn what_was_never_sent_can_be_cancelled_and_is_never_made() {
+    let mut server = ApiServer::start();
+    let app = setup(&server).start();
+    server.go_away();
+    assert_eq!(launch(&app, "k1")["phase"], "Pending");
+    assert_eq!(app.post("/api/v1/jobs/k1/cancel", &json!({})).status, 200);
+    let job = app.wait("k1", ended);
+    assert_eq!((&job["phase"], &job["object"]), (&json!("Cancelled"), &json!(null)));
+    server.come_back();
+    launch(&app, "k2");
+    app.wait("k2", |job| !job["object"].is_null());
+    assert_eq!(server.created().len(), 1);
+}
+
+#[test]
+fn a_quota_that_the_jobs_own_object_has_used_up_does_not_reject_it() {
+    let server = ApiServer::start();
+    let app = setup(&server).start();
+    server.script("POST /jobs?", Fault::HangAfterwards);
+    server.script_times(100, "GET /jobs? watch=true", Fault::Cut);
+    server.script_times(100, "GET /jobs?", Fault::Hang);
+    let (url, body) = (format!("{}/api/v1/jobs", app.url), json!({"template": "hello", "id": "k1"}));
+    let asking = std::thread::spawn(move || {
+        ureq::post(&url).header("content-type", "application/json").send(body.to_string()).is_ok()
+    });
+    let name = server.wait_for_creations(1).remove(0);
+    let ended_service = app.kill();
+    asking.join().unwrap();
+    server.heal();
+    server.script_times(100, "GET /jobs? labelSelector=", Fault::Refuse(500, "InternalError", "as scripted"));
+    server.script("POST /jobs?", Fault::Refuse(403, "Forbidden", "exceeded quota: jobs, used: count/jobs.batch=1"));
+    let app = ended_service.setup.start_unready();
+    let job = app.wait("k1", |job| !job["object"].is_null());
+    assert_eq!((object_name(&job), &job["phase"]), (name.clone(), &json!("Waiting")));
+    server.heal();
+    server.conclude(&name, "Complete", "");
+    assert_eq!(app.wait("k1", ended)["phase"], "Succeeded");
+    assert_eq!(server.created(), [name]);
+}

@@ -134,11 +134,10 @@ impl Inner {
                 self.past.is_settled(name);
                 outcome
             }
+            Sent::Not(message) if again => CreateOutcome::Unknown { message, retry_after: None },
             Sent::Not(message) => {
-                if !again {
-                    self.past.is_settled(name);
-                }
-                CreateOutcome::Unknown { message, retry_after: None }
+                self.past.is_settled(name);
+                CreateOutcome::Unsent { message }
             }
         }
     }
@@ -194,7 +193,7 @@ impl Inner {
         let answer = api::get(&self.connection, &self.job(name)).await;
         let body = match answer {
             Answer::Done { body, .. } => body,
-            Answer::Failed(failure) if failure.code == 404 => return Ok(None),
+            Answer::Failed(failure) if failure.is_not_found() => return Ok(None),
             other => return Err(outcome::trouble(other)),
         };
         let unreadable = |what: &str| ExecutorError::Unreachable(format!("the API server shows a Job {what}"));
@@ -245,7 +244,7 @@ impl Inner {
         match api::delete(&self.connection, &self.job(&object.name), &how).await {
             Answer::Done { .. } => Ok(()),
             // Gone already, or another object under its name.
-            Answer::Failed(failure) if matches!(failure.code, 404 | 409) => Ok(()),
+            Answer::Failed(failure) if failure.is_not_found() || (failure.by_server && failure.code == 409) => Ok(()),
             other => Err(outcome::trouble(other)),
         }
     }
