@@ -458,7 +458,7 @@ async fn scale(client: &Client, bare: &Place, ours: &Place, count: u64) -> Resul
     let mut site = Site::start(client, folder.path(), ours).await?;
     let begun = Instant::now();
     let rate = site.launch_all(&spec, count).await?;
-    let launched = begun.elapsed();
+    let (launched, spent) = (begun.elapsed(), site.server.processor()?);
     site.until(Sight::ToldSucceeded, count).await?;
     let took = begun.elapsed();
     site.until(Sight::JobComplete, count).await?;
@@ -469,9 +469,10 @@ async fn scale(client: &Client, bare: &Place, ours: &Place, count: u64) -> Resul
         100.0 * rate / bare_rate,
     ))?;
     say(&format!(
-        "it took {:.1} s of processor time ({:.1} s of launches, {:.1} s in all), and {} MiB at the end, {} MiB at most",
-        site.server.processor()?.as_secs_f64(),
+        "it took {:.1} s of processor time in {:.1} s of launches, {:.1} s of {:.1} s in all, and {} MiB at the end, {} at most",
+        spent.as_secs_f64(),
         launched.as_secs_f64(),
+        site.server.processor()?.as_secs_f64(),
         took.as_secs_f64(),
         site.server.resident()?,
         site.server.peak()?,
