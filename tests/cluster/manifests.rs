@@ -11,7 +11,7 @@ use jobwright::template::validate::validate;
 use serde_json::Value;
 
 use crate::corpus::{self, Case, without_indexes};
-use crate::house::Cluster;
+use crate::house::{Cluster, script};
 
 /// How many questions the server is asked at once.
 const AT_ONCE: usize = 32;
@@ -143,4 +143,31 @@ fn what_the_server_cannot_decode_is_refused_offline() {
         }
     }
     no_differences(&wrong);
+}
+
+#[test]
+#[ignore = "needs a cluster"]
+fn a_render_with_a_look_at_the_server_shows_what_it_would_take_and_what_not() {
+    let cluster = Cluster::new();
+    let setup = cluster.setup();
+    let render = |spec: &Value| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_jobwright"));
+        command.current_dir(setup.path()).args(["render", "any", "--server-side", "--namespace", cluster.namespace()]);
+        command.args(["-p", &format!("spec={spec}")]).output().unwrap()
+    };
+    let taken = render(&script("true"));
+    let told = String::from_utf8_lossy(&taken.stderr).into_owned();
+    assert_eq!(taken.status.code(), Some(0), "{told}");
+    assert!(String::from_utf8_lossy(&taken.stdout).contains("kind: Job"), "{told}");
+    // What only the server knows: a quota.
+    cluster.apply(&serde_json::json!({
+        "apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "none"},
+        "spec": {"hard": {"count/jobs.batch": "0"}},
+    }));
+    let refused =
+        cluster.until("the quota holds", || Some(render(&script("true"))).filter(|answer| !answer.status.success()));
+    let told = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(1), "{told}");
+    assert!(told.contains("exceeded quota: none"), "{told}");
+    assert!(cluster.list("jobs").is_empty(), "a look leaves nothing behind");
 }
