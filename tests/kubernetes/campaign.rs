@@ -18,6 +18,7 @@ use jobwright::service::{Config, LaunchRequest, Service, ServiceError};
 use jobwright::store::{Options, Store};
 use jobwright::template::{LiveCatalog, TemplateSource};
 use serde_json::{Map, Value, json};
+use tokio::task::JoinSet;
 
 use crate::api_server::{ApiServer, Fault, Kind as Resource, NAMESPACE};
 use crate::house::{connection, exited, running};
@@ -30,6 +31,11 @@ const JOBS: usize = 14;
 const FAULTS: usize = 30;
 /// How long a round may take.
 const TOO_LONG: Duration = Duration::from_secs(120);
+
+/// How the tally names the fault that is rarest, since it has to wait for its moment.
+const RESTORED: &str = "a server that was restored from a backup";
+/// In so many rounds there is one.
+const ENOUGH_TO_RESTORE: u64 = 20;
 
 /// What the API server may do in a round.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,13 +111,16 @@ struct Round {
     forgotten: BTreeSet<String>,
     restored: bool,
     tried: BTreeMap<String, u64>,
+    /// Those who launch jobs, and cancel some.
+    callers: JoinSet<()>,
     _folder: tempfile::TempDir,
 }
 
 impl Round {
     async fn new(seed: u64) -> Self {
-        let mut rng = Rng(seed);
-        let kind = [Kind::Remembers, Kind::Forgets, Kind::IsRestored][rng.below(3)];
+        let rng = Rng(seed);
+        // In turn, so that a few rounds have all of them.
+        let kind = [Kind::Remembers, Kind::Forgets, Kind::IsRestored][usize::try_from(seed % 3).unwrap()];
         let folder = tempfile::tempdir().unwrap();
         let templates = folder.path().join("templates");
         std::fs::create_dir(&templates).unwrap();
@@ -129,8 +138,8 @@ impl Round {
         let jobs = jobs.collect();
         let config = Config { create_wait: Duration::from_millis(500), ..Config::new("http://127.0.0.1:1") };
         let service = Service::start(config, store, catalog, executor).await.unwrap();
-        let (forgotten, tried) = (BTreeSet::new(), BTreeMap::new());
-        Self { rng, kind, server, service, jobs, forgotten, restored: false, tried, _folder: folder }
+        let (forgotten, tried, callers) = (BTreeSet::new(), BTreeMap::new(), JoinSet::new());
+        Self { rng, kind, server, service, jobs, forgotten, restored: false, tried, callers, _folder: folder }
     }
 
     fn count(&mut self, what: &str) {
@@ -176,6 +185,9 @@ impl Round {
 
     /// Something goes wrong.
     fn strike(&mut self) {
+        if self.is_to_be_restored() && self.rng.one_in(3) {
+            return self.restart();
+        }
         let versions = self.server.version();
         let old = 1 + self.rng.next() % versions;
         let lists = "GET /jobs? labelSelector= limit=";
@@ -220,14 +232,31 @@ impl Round {
         self.service.store().job(&job.id).unwrap().is_some_and(|job| job.status.object.is_some())
     }
 
+    /// Whether the server may go back now to what it had some time ago: an object that is forgotten before it is on
+    /// record is none that ever was. What belongs to somebody else is on no record.
+    fn is_to_be_restored(&self) -> bool {
+        if self.kind != Kind::IsRestored || self.restored {
+            return false;
+        }
+        // A deletion that was taken in and then forgotten is not asked for again.
+        let is_cancelled = |job: &Job| {
+            let status = self.service.store().job(&job.id).unwrap().map(|job| job.status);
+            status.is_some_and(|status| status.cancellation.is_some() && status.ended.is_none())
+        };
+        if self.jobs.iter().any(is_cancelled) {
+            return false;
+        }
+        let created = self.server.created();
+        let mut own = self.jobs.iter().filter(|job| job.foreign.is_none() && created.contains(&job.object)).peekable();
+        own.peek().is_some() && own.all(|job| self.is_on_record(job))
+    }
+
     /// The server goes away and comes back, once in its life with what it had some time ago.
     fn restart(&mut self) {
         self.server.go_away();
-        let created = self.server.created();
-        let recorded = self.jobs.iter().filter(|job| created.contains(&job.object)).all(|job| self.is_on_record(job));
-        if self.kind == Kind::IsRestored && !self.restored && recorded && !created.is_empty() {
+        if self.is_to_be_restored() {
             self.restored = true;
-            self.count("a server that was restored from a backup");
+            self.count(RESTORED);
             let there = |server: &ApiServer| -> BTreeSet<String> {
                 let names =
                     server.all(Resource::Job).into_iter().map(|it| it["metadata"]["name"].as_str().unwrap().to_owned());
@@ -286,7 +315,7 @@ impl Round {
             let (service, id) = (self.service.clone(), job.id.clone());
             let (wait, cancels) = (self.rng.below(1200), job.end == End::Cancelled);
             let cancelled_after = Duration::from_millis(self.rng.next() % 600);
-            tokio::spawn(async move {
+            self.callers.spawn(async move {
                 tokio::time::sleep(Duration::from_millis(wait as u64)).await;
                 let request =
                     || LaunchRequest { template: "hello".into(), id: Some(id.clone()), ..LaunchRequest::default() };
@@ -297,7 +326,11 @@ impl Round {
                 }
                 if cancels {
                     tokio::time::sleep(cancelled_after).await;
-                    service.cancel(&id, None).await.unwrap();
+                    match service.cancel(&id, None).await {
+                        // Its object was forgotten before that.
+                        Ok(_) | Err(ServiceError::Ended { .. }) => {}
+                        Err(error) => panic!("{id}: {error}"),
+                    }
                 }
             });
         }
@@ -326,6 +359,9 @@ impl Round {
             }
             self.drive();
             tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        while let Some(caller) = self.callers.join_next().await {
+            caller.unwrap();
         }
         self.check();
         self.service.shutdown().await;
@@ -396,5 +432,7 @@ async fn whatever_befalls_the_api_server_each_job_has_its_end_and_at_most_one_ob
         tally.add("objects created", made.len() as u64);
         tally.add("names that they have", made.iter().collect::<BTreeSet<_>>().len() as u64);
     }
+    let restored = tally.count(&format!("fault: {RESTORED}"));
+    assert!(restored > 0 || tally.count("rounds") < ENOUGH_TO_RESTORE, "no server was ever restored");
     tally.finish();
 }
