@@ -127,7 +127,7 @@ impl Campaign {
         let flags = ["--retention-count", &kept];
         let world = (self.make)(if forgets { &flags } else { &[] });
         let mut round = Round::new(&*world, random.fork(), replay, forgets.then_some(KEPT));
-        let cycles = if points.is_empty() { self.by_chance(&mut random) } else { by_plan(points) };
+        let cycles = if points.is_empty() { self.by_chance(&mut random, world.can_hang()) } else { by_plan(points) };
         for cycle in cycles {
             let came = round.cycle(cycle);
             progress.note(cycle, came);
@@ -137,7 +137,8 @@ impl Campaign {
         eprintln!("{}: {} cycles so far", self.name, progress.cycles);
     }
 
-    fn by_chance(&self, random: &mut Random) -> Vec<Cycle> {
+    /// Where chance leads; to requests that hang where they `can_hang`.
+    fn by_chance(&self, random: &mut Random, can_hang: bool) -> Vec<Cycle> {
         let points = self.points();
         let mut cycles = Vec::new();
         if random.percent(30) {
@@ -166,7 +167,7 @@ impl Campaign {
                     let (count, moment) = (random.below(40), Duration::from_micros(random.below(4000)));
                     serve(Death::AfterAnswers(usize::try_from(count).unwrap_or(0), moment))
                 }
-                88..95 if self.place == Place::Kubernetes => {
+                88..95 if can_hang => {
                     let wanted = random.one_of(&["POST /jobs?", "DELETE /jobs/", "GET /jobs/"]);
                     serve(Death::OnArrival(wanted, random.percent(50)))
                 }
@@ -222,9 +223,11 @@ impl Progress {
                 *self.at_points.entry(at.point).or_default() += 1;
                 self.tally.add("kills at a named point", 1);
             }
+            // Importing and compacting die at points alone.
+            (Came::ToThePoint | Came::AtWork, _) => self.tally.add("kills at a random moment", 1),
+            (Came::OnArrival, _) => self.tally.add("kills when a request had arrived at the API server", 1),
+            (Came::AtRest, _) => self.tally.add("kills when all was answered", 1),
             (Came::ToAnOrderlyEnd, _) => self.tally.add("orderly ends", 1),
-            (_, Death::OnArrival(..)) => self.tally.add("kills when a request had arrived at the API server", 1),
-            _ => self.tally.add("kills at a random moment", 1),
         }
     }
 

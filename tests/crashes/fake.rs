@@ -171,9 +171,12 @@ impl World for Fake {
         self.server.all(Kind::Job).iter().map(job_id).collect()
     }
 
-    fn hang_next(&self, wanted: &'static str, carried_out: bool) -> bool {
-        self.server.script(wanted, if carried_out { Fault::HangAfterwards } else { Fault::Hang });
+    fn can_hang(&self) -> bool {
         true
+    }
+
+    fn hang_next(&self, wanted: &'static str, carried_out: bool) {
+        self.server.script(wanted, if carried_out { Fault::HangAfterwards } else { Fault::Hang });
     }
 
     fn hangs(&self, most: Duration) -> bool {

@@ -49,9 +49,13 @@ pub struct Cycle {
 pub enum Came {
     /// A process died at the point that it was to die at.
     ToThePoint,
-    /// It was killed at another moment.
-    Elsewhere,
-    /// It ended in good order.
+    /// It was killed while clients were at work.
+    AtWork,
+    /// It was killed when a request had arrived at the API server, which had not answered.
+    OnArrival,
+    /// It was killed when its clients were through, and all that they had asked was answered.
+    AtRest,
+    /// It ended by itself, as it should.
     ToAnOrderlyEnd,
 }
 
@@ -106,10 +110,13 @@ impl<'a> Round<'a> {
         if self.forgets {
             self.roster.give_up_all();
         }
+        let mut came = Came::ToThePoint;
         if let Some(instance) = Instance::start(setup, at) {
             let _it_died_over_that = self.verify(&instance.app);
-            self.work(&instance, cycle);
-            self.end(instance, cycle);
+            came = self.work(&instance, cycle);
+            if self.end(instance, cycle) {
+                came = Came::ToAnOrderlyEnd;
+            }
         }
         self.world.heal();
         if guard_dies {
@@ -119,13 +126,13 @@ impl<'a> Round<'a> {
         self.world.look_at_wreck(&self.journal);
         match at {
             Some(at) if died_at(setup, said, at.point) => Came::ToThePoint,
-            None if cycle.death == Death::Stopped => Came::ToAnOrderlyEnd,
-            _ => Came::Elsewhere,
+            _ => came,
         }
     }
 
-    /// Lets the clients loose until they are through or the service is gone.
-    fn work(&mut self, instance: &Instance, cycle: Cycle) {
+    /// Lets the clients loose until they are through or the service is gone. Says how far they were when it was killed,
+    /// or will be.
+    fn work(&mut self, instance: &Instance, cycle: Cycle) -> Came {
         if cycle.withholds {
             self.world.withhold_names();
         }
@@ -159,19 +166,25 @@ impl<'a> Round<'a> {
                         pause(Duration::from_millis(1));
                     }
                     pause(moment);
+                    let came = if working() { Came::AtWork } else { Came::AtRest };
                     instance.kill();
+                    came
                 }
                 Death::OnArrival(..) => {
-                    while working() && !world.hangs(Duration::from_millis(20)) {}
+                    let mut hangs = false;
+                    while working() && !hangs {
+                        hangs = world.hangs(Duration::from_millis(20));
+                    }
                     instance.kill();
+                    if hangs { Came::OnArrival } else { Came::AtRest }
                 }
-                Death::At(_) | Death::Stopped => {}
+                Death::At(_) | Death::Stopped => Came::AtRest,
             }
-        });
+        })
     }
 
-    /// Sees to it that the service is gone.
-    fn end(&self, instance: Instance, cycle: Cycle) {
+    /// Sees to it that the service is gone. Says whether that was in good order.
+    fn end(&self, instance: Instance, cycle: Cycle) -> bool {
         if cycle.errand == Errand::Stop || cycle.death == Death::Stopped {
             instance.stop();
         } else {
@@ -183,6 +196,7 @@ impl<'a> Round<'a> {
         if !(was_killed(status) || (cycle.errand == Errand::Stop || orderly) && status.success()) {
             self.fail(&[format!("the service ended by itself: {status}")]);
         }
+        status.success()
     }
 
     /// Compares what the service shows with all that was acknowledged. None if it died over that.
@@ -241,7 +255,7 @@ impl<'a> Round<'a> {
             if status.success() || !words.contains("there are no records in") {
                 self.fail(&[format!("compacting nothing: {words}")]);
             }
-            return Came::Elsewhere;
+            return Came::ToAnOrderlyEnd;
         }
         let came = self.run_to_death(&args, death);
         self.check();

@@ -25,12 +25,15 @@ pub trait World: Sync {
     /// The jobs that have an object now.
     fn objects(&self) -> BTreeSet<String>;
 
-    /// Lets the next request of this kind hang, carried out or not. Says `false` where that cannot be done.
-    fn hang_next(&self, _wanted: &'static str, _carried_out: bool) -> bool {
+    /// Whether requests to the API server can be made to hang.
+    fn can_hang(&self) -> bool {
         false
     }
 
-    /// Waits until a request has come to hang, for this long at most.
+    /// Lets the next request of this kind hang, carried out or not, where that can be done.
+    fn hang_next(&self, _wanted: &'static str, _carried_out: bool) {}
+
+    /// Waits until a request has come to hang, for this long at most. Says whether one has.
     fn hangs(&self, most: Duration) -> bool {
         pause(most);
         false
