@@ -2,7 +2,7 @@
 //!
 //! A round is the life of one data folder: cycles in which clients launch, report, cancel, launch again and delete until
 //! the process dies at a crash point ([`jobwright::crash`]) or at a moment that chance chose, and a last life in which
-//! every job comes to its end. Everything asked, answered and seen is written down, and [`history`] says which promises
+//! every job comes to its end. Everything asked, answered and seen is written down, and [`judge`] says which promises
 //! that breaks. What was created and what ran is counted by no code of the program: by marks that the jobs' own commands
 //! leave, and by the API server, which survives the kills.
 //!
@@ -14,7 +14,8 @@
 //! On a real cluster, which `KUBECONFIG` names, it is 200 cycles: `cargo test --test crashes -- --ignored --nocapture cluster`.
 //!
 //! - [`ways`]: how a process comes to each point; [`workload`]: what clients do; [`round`], [`campaign`]: the order of it;
-//! - [`process`], [`fake`], [`cluster`]: where jobs run; [`cases`]: what chance has found, told to happen.
+//! - [`process`], [`fake`], [`cluster`]: where jobs run; [`history`], [`judge`]: what came to pass, and what to say of it;
+//! - [`cases`]: what chance has found, told to happen.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, unreachable_pub, reason = "tests")]
 
@@ -37,6 +38,7 @@ mod foreign;
 mod history;
 mod instance;
 mod journal;
+mod judge;
 mod process;
 mod random;
 mod round;

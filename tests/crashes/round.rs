@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 use jobwright::crash::Point;
 
 use crate::foreign;
-use crate::history::{Entry, Request, Shown, broken_promises, is_terminal};
+use crate::history::{Entry, Request, Shown, is_terminal};
 use crate::instance::{At, Instance, died_at, folder, last_words, pause, run, was_killed, words_said};
 use crate::journal::Journal;
+use crate::judge::broken_promises;
 use crate::random::Random;
 use crate::ways::Errand;
 use crate::workload::{Client, Roster};
