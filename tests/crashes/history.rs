@@ -12,6 +12,16 @@ pub struct Task {
     pub millis: u64,
 }
 
+/// How long a job takes that runs until it is stopped.
+pub const FOR_EVER: u64 = 600_000;
+
+impl Task {
+    /// Whether it ends only when it is stopped.
+    pub fn is_for_ever(self) -> bool {
+        self.millis >= FOR_EVER
+    }
+}
+
 /// What is asked of the service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Request {

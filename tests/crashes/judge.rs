@@ -307,11 +307,12 @@ fn is_right_phase(rules: Rules, known: &Known, shown: &Shown) -> bool {
         return false;
     };
     let ran = known.runs > 0 || !rules.marks;
+    let ended = ran && !task.is_for_ever();
     match shown.phase.as_str() {
         "Pending" | "Waiting" | "Running" => true,
-        "Succeeded" => task.code == 0 && shown.exit_code.is_none_or(|code| code == 0) && ran,
+        "Succeeded" => task.code == 0 && shown.exit_code.is_none_or(|code| code == 0) && ended,
         "Failed" if shown.exit_code == Some(137) => known.guard_killed,
-        "Failed" => task.code != 0 && shown.exit_code.is_none_or(|code| code == task.code) && ran,
+        "Failed" => task.code != 0 && shown.exit_code.is_none_or(|code| code == task.code) && ended,
         "Cancelled" => known.cancel_sent,
         // Where it was cancelled, its end is as it was asked to be.
         "Lost" => known.may_be_lost && !known.cancelled,

@@ -1,6 +1,7 @@
 //! The judge of histories finds nothing in a good one, and every broken promise in a bad one.
 
 use super::*;
+use crate::history::FOR_EVER;
 
 const RULES: Rules = Rules { marks: true };
 
@@ -184,6 +185,13 @@ fn a_wrong_phase_is_found() {
     }
     // That it never ran is known by its marks.
     assert_broken(&[&launched, &[shown(&[("a", in_phase("Failed", Some(3)))])]], "it cannot be");
+    // What runs until it is stopped ends in no other way.
+    for (code, phase) in [(0, "Succeeded"), (3, "Failed")] {
+        let task = Task { code, millis: FOR_EVER };
+        let launched = asked(&[(Request::Launch { id: "a".to_owned(), task, brief: false }, 201)]);
+        let ended = [ran("a", &["u1"]), shown(&[("a", in_phase(phase, Some(code)))])];
+        assert_broken(&[&launched, &ended], "it cannot be");
+    }
     // A job that was cancelled is no loss.
     let cancelled = asked(&[(launch("a", 0), 201), (cancel("a"), 200)]);
     let lost = [shown(&[("a", Shown { cancel_requested: true, ..in_phase("Lost", None) })])];

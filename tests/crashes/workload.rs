@@ -4,14 +4,11 @@
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use crate::history::{Request, Task, is_terminal};
+use crate::history::{FOR_EVER, Request, Task, is_terminal};
 use crate::instance::pause;
 use crate::journal::Journal;
 use crate::random::Random;
 use crate::support::TestApp;
-
-/// How long a job takes that runs until it is stopped.
-const FOR_EVER: u64 = 600_000;
 
 /// A job that a client has launched, or tried to.
 #[derive(Debug, Clone)]
@@ -60,7 +57,7 @@ impl Roster {
 
     /// Whether a job runs until it is stopped.
     pub fn runs_for_ever(&self, id: &str) -> bool {
-        self.lock().iter().any(|job| job.id == id && job.task.millis == FOR_EVER)
+        self.lock().iter().any(|job| job.id == id && job.task.is_for_ever())
     }
 
     /// Whether a job's object is to go as soon as it has ended.
@@ -115,7 +112,7 @@ impl Client<'_> {
     pub fn cancel_the_latest(&mut self) -> Step {
         let begun = Instant::now();
         while begun.elapsed() < self.pace * 5 {
-            let latest = self.roster.lock().last().filter(|job| job.task.millis == FOR_EVER).cloned();
+            let latest = self.roster.lock().last().filter(|job| job.task.is_for_ever()).cloned();
             if let Some(job) = latest
                 && self.journal.ask(self.app, Request::Cancel { id: job.id })? == 200
             {
@@ -141,11 +138,11 @@ impl Client<'_> {
             45..68 => one(&|_| true).map_or(Some(()), |job| self.report(&job)),
             68..76 => one(&|job| job.task.millis > 0).map_or(Some(()), |job| self.cancel(&job)),
             76..82 => one(&|job| job.owner == own).map_or(Some(()), |job| self.rerun(&job)),
-            82..90 => one(&|job| job.owner == own && job.task.millis < FOR_EVER).map_or(Some(()), |job| {
+            82..90 => one(&|job| job.owner == own && !job.task.is_for_ever()).map_or(Some(()), |job| {
                 self.wait(&job)?;
                 self.delete(&job)
             }),
-            _ => one(&|job| job.task.millis < FOR_EVER).map_or(Some(()), |job| self.wait(&job)),
+            _ => one(&|job| !job.task.is_for_ever()).map_or(Some(()), |job| self.wait(&job)),
         }
     }
 
