@@ -38,6 +38,12 @@ impl Known {
         (self.launched || self.import_durable) && !self.delete_sent
     }
 
+    /// Whether nothing can have ended it. Such a job is not forgotten.
+    fn must_run(&self) -> bool {
+        let for_ever = self.asked.first().is_some_and(|(task, _)| task.is_for_ever());
+        for_ever && !self.cancel_sent && !self.may_be_lost && !self.guard_killed
+    }
+
     fn saw_object(&mut self, id: &str, uid: &str, broken: &mut Vec<String>) {
         self.uids.insert(uid.to_owned());
         if self.uids.len() > 1 + self.anew {
@@ -71,10 +77,32 @@ pub fn broken_promises(rules: Rules, history: &[Entry]) -> Vec<String> {
 struct Judge {
     rules: Rules,
     retention: Option<usize>,
+    kept: Kept,
     jobs: BTreeMap<String, Known>,
     sent: BTreeMap<usize, Request>,
     importing: Vec<String>,
     broken: Vec<String>,
+}
+
+/// How many jobs there are at least where retention forgets the oldest.
+#[derive(Debug, Default)]
+struct Kept {
+    /// So many were left when all were shown last.
+    then: usize,
+    /// So many came since.
+    came: usize,
+    /// So many may have been deleted since.
+    went: usize,
+}
+
+impl Kept {
+    /// In which order they came, went and were forgotten nobody knows. Fewest are left where they came first: then
+    /// others were forgotten for them.
+    fn count(&mut self, most: usize) -> usize {
+        let then = (self.then + self.came).min(most).saturating_sub(self.went);
+        *self = Self { then, ..Self::default() };
+        then
+    }
 }
 
 impl Judge {
@@ -90,6 +118,7 @@ impl Judge {
                 }
             }
             Entry::Imported => {
+                self.kept.came += self.importing.len();
                 for id in std::mem::take(&mut self.importing) {
                     self.known(&id).import_durable = true;
                 }
@@ -120,10 +149,11 @@ impl Judge {
         self.jobs.entry(id.to_owned()).or_default()
     }
 
-    /// Retention may have forgotten a job, if so many others were there.
+    /// Retention may have forgotten a job, if so many others were there and it may have ended.
     fn may_be_forgotten(&self, id: &str) -> bool {
         let others = || self.jobs.iter().filter(|(other, known)| *other != id && known.may_exist()).count();
-        self.retention.is_some_and(|most| others() >= most)
+        let runs = self.jobs.get(id).is_some_and(Known::must_run);
+        !runs && self.retention.is_some_and(|most| others() >= most)
     }
 
     fn sent(&mut self, number: usize, request: &Request) {
@@ -137,7 +167,10 @@ impl Judge {
             }
             Request::Report { id, sequence } => drop(self.known(id).reports_sent.insert(*sequence)),
             Request::Cancel { id } => self.known(id).cancel_sent = true,
-            Request::Delete { id } => self.known(id).delete_sent = true,
+            Request::Delete { id } => {
+                self.known(id).delete_sent = true;
+                self.kept.went += 1;
+            }
         }
         self.sent.insert(number, request.clone());
     }
@@ -168,6 +201,7 @@ impl Judge {
                 if !first && gone {
                     known.begin_anew(&request);
                 }
+                self.kept.came += 1;
                 first || gone
             }
             (Request::Launch { .. } | Request::Rerun { .. }, 200) => {
@@ -218,6 +252,12 @@ impl Judge {
     }
 
     fn shown(&mut self, jobs: &BTreeMap<String, Shown>) {
+        if let Some(most) = self.retention {
+            let least = self.kept.count(most);
+            if jobs.len() < least {
+                self.broken.push(format!("{} jobs are there, where at least {least} are to be kept", jobs.len()));
+            }
+        }
         for (id, known) in &self.jobs {
             if known.must_exist() && !jobs.contains_key(id) && !self.may_be_forgotten(id) {
                 self.broken.push(format!("{id}: it was acknowledged and is gone"));

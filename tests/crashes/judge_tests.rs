@@ -127,6 +127,37 @@ fn retention_excuses_only_what_is_too_much() {
 }
 
 #[test]
+fn retention_excuses_no_more_than_what_is_too_much() {
+    let names: Vec<String> = (0..5).map(|number| format!("j{number}")).collect();
+    let launches: Vec<_> = names.iter().map(|id| (launch(id, 0), 201)).collect();
+    let left = |many: usize| {
+        let jobs: Vec<_> = names[..many].iter().map(|id| (id.as_str(), in_phase("Running", None))).collect();
+        [shown(&jobs)]
+    };
+    let history = |many| faults(&[&[Entry::Retention(3)], &asked(&launches), &left(many)]);
+    assert_eq!(history(3), "");
+    assert!(history(2).contains("2 jobs are there, where at least 3 are to be kept"));
+    // What is deleted makes room for nobody who was forgotten before.
+    let deleted = [launches.clone(), vec![(delete("j4"), 204)]].concat();
+    assert_eq!(faults(&[&[Entry::Retention(3)], &asked(&deleted), &left(2)]), "");
+    assert_broken(&[&[Entry::Retention(3)], &asked(&deleted), &left(1)], "at least 2 are to be kept");
+    // Those that come later do.
+    let again: Vec<_> = asked(&[(launch("k", 0), 201)]);
+    assert_broken(&[&[Entry::Retention(3)], &asked(&deleted), &left(2), &again, &left(2)], "at least 3 are to be kept");
+}
+
+#[test]
+fn retention_excuses_no_loss_of_a_job_that_runs() {
+    let for_ever = Request::Launch { id: "a".to_owned(), task: Task { code: 0, millis: FOR_EVER }, brief: false };
+    let launches = asked(&[(for_ever, 201), (launch("b", 0), 201)]);
+    let left = [shown(&[("b", in_phase("Running", None))])];
+    assert_broken(&[&[Entry::Retention(1)], &launches, &left], "a: it was acknowledged and is gone");
+    for ends in [asked(&[(cancel("a"), 0)]), vec![Entry::MayBeLost("a".to_owned())], vec![Entry::GuardKilled]] {
+        assert_eq!(faults(&[&[Entry::Retention(1)], &launches, &ends, &left]), "");
+    }
+}
+
+#[test]
 fn a_forgotten_or_overtaken_report_is_found() {
     let reports = [(launch("a", 0), 201), (report("a", 1), 200), (report("a", 2), 200)];
     let running = |report, reports: &[u64]| {
