@@ -37,6 +37,19 @@ pub enum Request {
     Delete { id: String },
 }
 
+impl Request {
+    /// The job that it is about, or is to make.
+    pub fn id(&self) -> &str {
+        match self {
+            Self::Launch { id, .. }
+            | Self::Rerun { id, .. }
+            | Self::Report { id, .. }
+            | Self::Cancel { id }
+            | Self::Delete { id } => id,
+        }
+    }
+}
+
 /// A job as the service shows it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Shown {
@@ -72,6 +85,8 @@ pub enum Entry {
     Sent(usize, Request),
     /// It was answered with this status.
     Answered(usize, u16),
+    /// It was answered with 503, and a problem of this type.
+    Unavailable(usize, String),
     /// Jobs that ended elsewhere are being imported: ID and phase.
     Importing(Vec<(String, String)>),
     /// That was acknowledged.

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use serde_json::{Value, json};
 
 use crate::history::{Entry, Request, Shown, Task};
-use crate::support::TestApp;
+use crate::support::{Answer, TestApp};
 
 /// The history of one data folder, as it is written.
 #[derive(Debug, Default)]
@@ -37,10 +37,13 @@ impl Journal {
     pub fn ask(&self, app: &TestApp, request: Request) -> Option<u16> {
         let number = self.number.fetch_add(1, Ordering::Relaxed);
         self.add(Entry::Sent(number, request.clone()));
-        let status = send(app, &request)?;
-        self.add(Entry::Answered(number, status));
+        let answer = send(app, &request)?;
+        self.add(match answer.status {
+            503 => Entry::Unavailable(number, problem(&answer)),
+            status => Entry::Answered(number, status),
+        });
         self.answers.fetch_add(1, Ordering::Relaxed);
-        Some(status)
+        Some(answer.status)
     }
 
     /// The jobs with an acknowledged report.
@@ -80,8 +83,8 @@ impl Journal {
     }
 }
 
-fn send(app: &TestApp, request: &Request) -> Option<u16> {
-    let answer = match request {
+fn send(app: &TestApp, request: &Request) -> Option<Answer> {
+    match request {
         Request::Launch { id, task, brief } => {
             let template = if *brief { "brief" } else { "steady" };
             app.try_post("/api/v1/jobs", &json!({"template": template, "id": id, "parameters": parameters(id, *task)}))
@@ -96,8 +99,13 @@ fn send(app: &TestApp, request: &Request) -> Option<u16> {
         }
         Request::Cancel { id } => app.try_post(&format!("/api/v1/jobs/{id}/cancel"), &Value::Null),
         Request::Delete { id } => app.request("DELETE", &format!("/api/v1/jobs/{id}")).try_send(),
-    };
-    answer.map(|answer| answer.status)
+    }
+}
+
+/// The name of a problem's type.
+fn problem(answer: &Answer) -> String {
+    let kind = answer.json()["type"].as_str().unwrap().to_owned();
+    kind.rsplit('/').next().unwrap().to_owned()
 }
 
 fn secret(id: &str) -> String {

@@ -14,9 +14,11 @@ struct Known {
     launched: bool,
     imported: Option<String>,
     import_durable: bool,
-    cancel_sent: bool,
+    /// How many cancellations were sent that may have come about.
+    cancels: usize,
     cancelled: bool,
-    delete_sent: bool,
+    /// How many deletions were sent that may have taken its record.
+    deletes: usize,
     deleted: bool,
     reports_sent: BTreeSet<u64>,
     reported: BTreeSet<u64>,
@@ -35,13 +37,13 @@ impl Known {
     }
 
     fn must_exist(&self) -> bool {
-        (self.launched || self.import_durable) && !self.delete_sent
+        (self.launched || self.import_durable) && self.deletes == 0
     }
 
     /// Whether nothing can have ended it. Such a job is not forgotten.
     fn must_run(&self) -> bool {
         let for_ever = self.asked.first().is_some_and(|(task, _)| task.is_for_ever());
-        for_ever && !self.cancel_sent && !self.may_be_lost && !self.guard_killed
+        for_ever && self.cancels == 0 && !self.may_be_lost && !self.guard_killed
     }
 
     fn saw_object(&mut self, id: &str, uid: &str, broken: &mut Vec<String>) {
@@ -111,6 +113,7 @@ impl Judge {
             Entry::Retention(most) => self.retention = Some(*most),
             Entry::Sent(number, request) => self.sent(*number, request),
             Entry::Answered(number, status) => self.answered(*number, *status),
+            Entry::Unavailable(number, problem) => self.unavailable(*number, problem),
             Entry::Importing(jobs) => {
                 self.importing = jobs.iter().map(|(id, _)| id.clone()).collect();
                 for (id, phase) in jobs {
@@ -166,26 +169,48 @@ impl Judge {
                 known.rerun_of = Some(of.clone());
             }
             Request::Report { id, sequence } => drop(self.known(id).reports_sent.insert(*sequence)),
-            Request::Cancel { id } => self.known(id).cancel_sent = true,
+            Request::Cancel { id } => self.known(id).cancels += 1,
             Request::Delete { id } => {
-                self.known(id).delete_sent = true;
+                self.known(id).deletes += 1;
                 self.kept.went += 1;
             }
         }
         self.sent.insert(number, request.clone());
     }
 
+    /// It did nothing, as far as its answer tells; else that stays open.
+    fn unavailable(&mut self, number: usize, problem: &str) {
+        match self.sent.get(&number).cloned() {
+            None => self.broken.push(format!("an answer to nothing: {number}")),
+            // A record goes after its object, of which the executor has not said that it is gone.
+            Some(request @ Request::Delete { .. }) if ["rebuilding", "executor-unavailable"].contains(&problem) => {
+                self.did_nothing(&request);
+            }
+            Some(request @ Request::Cancel { .. }) if problem == "rebuilding" => self.did_nothing(&request),
+            Some(_) => {}
+        }
+    }
+
+    /// A request was refused, and excuses nothing.
+    fn did_nothing(&mut self, request: &Request) {
+        match request {
+            Request::Cancel { id } => self.known(id).cancels -= 1,
+            Request::Delete { id } => {
+                self.known(id).deletes -= 1;
+                self.kept.went = self.kept.went.saturating_sub(1);
+            }
+            _ => {}
+        }
+    }
+
     fn answered(&mut self, number: usize, status: u16) {
         let Some(request) = self.sent.get(&number).cloned() else {
             return self.broken.push(format!("an answer to nothing: {number}"));
         };
-        let id = match &request {
-            Request::Launch { id, .. }
-            | Request::Rerun { id, .. }
-            | Request::Report { id, .. }
-            | Request::Cancel { id }
-            | Request::Delete { id } => id.clone(),
-        };
+        if let 404 | 409 = status {
+            self.did_nothing(&request);
+        }
+        let id = request.id().to_owned();
         let forgotten = self.may_be_forgotten(&id);
         let of_gone = match &request {
             Request::Rerun { of, .. } => !self.known(of).must_exist() || self.may_be_forgotten(of),
@@ -194,8 +219,6 @@ impl Judge {
         let known = self.known(&id);
         let gone = forgotten || !known.must_exist();
         let fits = match (&request, status) {
-            // It is stopping, and did nothing.
-            (_, 503) => true,
             (Request::Launch { .. } | Request::Rerun { .. }, 201) => {
                 let first = !std::mem::replace(&mut known.launched, true);
                 if !first && gone {
@@ -290,7 +313,7 @@ impl Judge {
         }
         for (id, _) in jobs.iter().filter(|(_, shown)| shown.misses_its_exit_code()) {
             // A cancellation takes the pod away, and with it what it showed, even while nobody looks.
-            if !self.known(id).cancel_sent {
+            if self.known(id).cancels == 0 {
                 self.broken.push(format!("{id}: its exit code was never seen"));
             }
         }
@@ -324,7 +347,7 @@ fn faults_of(rules: Rules, known: &Known, shown: &Shown) -> Vec<String> {
     }
     expect(known.rerun_of == shown.rerun_of, format!("it is a rerun of {:?}", shown.rerun_of));
     expect(!known.cancelled || shown.cancel_requested, "that it was cancelled is forgotten".to_owned());
-    expect(!shown.cancel_requested || known.cancel_sent, "nobody cancelled it".to_owned());
+    expect(!shown.cancel_requested || known.cancels > 0, "nobody cancelled it".to_owned());
     expect(is_right_phase(rules, known, shown), format!("it cannot be {} ({:?})", shown.phase, shown.exit_code));
     let latest = known.reported.last().copied();
     expect(shown.report >= latest, format!("report {latest:?} was acknowledged, and {:?} is shown", shown.report));
@@ -353,7 +376,7 @@ fn is_right_phase(rules: Rules, known: &Known, shown: &Shown) -> bool {
         "Succeeded" => task.code == 0 && shown.exit_code.is_none_or(|code| code == 0) && ended,
         "Failed" if shown.exit_code == Some(137) => known.guard_killed,
         "Failed" => task.code != 0 && shown.exit_code.is_none_or(|code| code == task.code) && ended,
-        "Cancelled" => known.cancel_sent,
+        "Cancelled" => known.cancels > 0,
         // Where it was cancelled, its end is as it was asked to be.
         "Lost" => known.may_be_lost && !known.cancelled,
         _ => false,

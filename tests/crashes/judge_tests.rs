@@ -25,6 +25,10 @@ fn delete(id: &str) -> Request {
     Request::Delete { id: id.to_owned() }
 }
 
+fn unavailable(number: usize, problem: &str) -> Entry {
+    Entry::Unavailable(number, problem.to_owned())
+}
+
 /// Requests with their answers; 0 stands for none.
 fn asked(requests: &[(Request, u16)]) -> Vec<Entry> {
     let mut history = Vec::new();
@@ -286,6 +290,35 @@ fn an_import_that_is_lost_or_changed_is_found() {
     assert_broken(&[&imported, &[shown(&[("x", in_phase("Lost", None))])]], "imported as Cancelled");
     // Until it is acknowledged, it may be there or not.
     assert_eq!(faults(&[&imported[..1], &[shown(&[])]]), "");
+}
+
+#[test]
+fn requests_that_were_refused_excuse_nothing() {
+    let gone = [shown(&[])];
+    let cancelled = [shown(&[("a", Shown { cancel_requested: true, ..in_phase("Cancelled", None) })])];
+    for status in [404, 409] {
+        let deleted = asked(&[(launch("a", 0), 201), (delete("a"), status)]);
+        assert_broken(&[&deleted, &gone], "acknowledged and is gone");
+        let asked = asked(&[(launch("a", 0), 201), (cancel("a"), status)]);
+        assert_broken(&[&asked, &cancelled], "nobody cancelled it");
+    }
+    assert_broken(&[&asked(&[(launch("a", 0), 201), (delete("a"), 404)])], "was answered with 404");
+    // One of two may have been carried out.
+    let twice = asked(&[(launch("a", 0), 201), (delete("a"), 0), (delete("a"), 409)]);
+    assert_eq!(faults(&[&twice, &gone]), "");
+    assert_eq!(faults(&[&asked(&[(launch("a", 0), 201), (delete("a"), 0), (delete("a"), 404)]), &gone]), "");
+}
+
+#[test]
+fn what_an_answer_leaves_open_may_have_come_about() {
+    let gone = [shown(&[])];
+    let deleted = |problem| [asked(&[(launch("a", 0), 201), (delete("a"), 0)]), vec![unavailable(1, problem)]].concat();
+    for nothing in ["rebuilding", "executor-unavailable"] {
+        assert_broken(&[&deleted(nothing), &gone], "acknowledged and is gone");
+    }
+    for open in ["store-unavailable", "overdue"] {
+        assert_eq!(faults(&[&deleted(open), &gone]), "");
+    }
 }
 
 #[test]

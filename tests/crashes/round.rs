@@ -360,7 +360,7 @@ fn about(entry: &Entry, job: &str) -> Option<String> {
         Entry::Shown(jobs) => jobs.get(job).map(|shown| format!("Shown({shown:?})")),
         Entry::Settled { jobs, .. } => jobs.get(job).map(|shown| format!("Settled({shown:?})")),
         Entry::Down(how) => Some(format!("Down({how})")),
-        Entry::Answered(..) => Some(format!("{entry:?}")),
+        Entry::Answered(..) | Entry::Unavailable(..) => Some(format!("{entry:?}")),
         other => Some(format!("{other:?}")).filter(|text| text.contains(&quoted)),
     }
 }
