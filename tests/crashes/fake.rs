@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::api_server::{ApiServer, Fault, Kind};
-use crate::history::{Entry, Rules};
+use crate::history::{Entry, Rules, words_of};
 use crate::journal::Journal;
 use crate::support::Setup;
 use crate::world::{self, World};
@@ -126,7 +126,7 @@ fn start(server: &ApiServer, job: &Value) {
     // It may have been deleted this very moment.
     if server.get(Kind::Job, name).is_some_and(|now| metadata(&now, "uid") == uid) {
         server.add_pod(name, &pod(job), container("Running", &state));
-        server.log(&pod(job), "main", &Timestamp::now().to_string(), &format!("{} begins", job_id(job)));
+        server.log(&pod(job), "main", &Timestamp::now().to_string(), &words_of(&job_id(job)));
     }
 }
 

@@ -62,6 +62,13 @@ pub struct Shown {
     pub report: Option<u64>,
     /// Those of all reports in its history, where that was asked for.
     pub reports: Option<BTreeSet<u64>>,
+    /// The lines of its log, where that was asked for.
+    pub log: Option<Vec<String>>,
+}
+
+/// What a job's command writes, before it does anything else.
+pub fn words_of(id: &str) -> String {
+    format!("{id} begins")
 }
 
 impl Shown {

@@ -56,6 +56,13 @@ impl Journal {
         ids.collect()
     }
 
+    /// Adds to each job what the service shows of its log.
+    pub fn add_logs(&self, app: &TestApp, jobs: &mut BTreeMap<String, Shown>) {
+        for (id, shown) in jobs {
+            shown.log = log(app, id);
+        }
+    }
+
     /// All jobs as the service shows them; none if it died over that.
     pub fn all_jobs(&self, app: &TestApp) -> Option<BTreeMap<String, Shown>> {
         let reported = self.reported();
@@ -128,6 +135,19 @@ fn shown(job: &Value, reports: Option<BTreeSet<u64>>) -> Shown {
         rerun_of: text("/rerun_of"),
         report: job.pointer("/report/sequence").and_then(Value::as_u64),
         reports,
+        log: None,
+    }
+}
+
+/// The lines of a job's log; none if the job is gone by now.
+fn log(app: &TestApp, id: &str) -> Option<Vec<String>> {
+    let path = format!("/api/v1/jobs/{id}/logs");
+    // One that breaks off because its object goes this very moment is on record.
+    let answer = app.until(|| app.try_get(&path).filter(|answer| [200, 404].contains(&answer.status)));
+    match answer.status {
+        200 => Some(answer.body.lines().map(str::to_owned).collect()),
+        _ if problem(&answer) == "no-log" => Some(Vec::new()),
+        _ => None,
     }
 }
 

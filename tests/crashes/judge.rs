@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::history::{Entry, Request, Rules, Shown, Task, is_terminal};
+use crate::history::{Entry, Request, Rules, Shown, Task, is_terminal, words_of};
 
 /// What is known of one job.
 #[derive(Debug, Default)]
@@ -19,6 +19,8 @@ struct Known {
     cancelled: bool,
     /// How many deletions were sent that may have taken its record.
     deletes: usize,
+    /// How many that may have taken its object.
+    removals: usize,
     deleted: bool,
     reports_sent: BTreeSet<u64>,
     reported: BTreeSet<u64>,
@@ -171,7 +173,9 @@ impl Judge {
             Request::Report { id, sequence } => drop(self.known(id).reports_sent.insert(*sequence)),
             Request::Cancel { id } => self.known(id).cancels += 1,
             Request::Delete { id } => {
-                self.known(id).deletes += 1;
+                let known = self.known(id);
+                known.deletes += 1;
+                known.removals += 1;
                 self.kept.went += 1;
             }
         }
@@ -182,11 +186,9 @@ impl Judge {
     fn unavailable(&mut self, number: usize, problem: &str) {
         match self.sent.get(&number).cloned() {
             None => self.broken.push(format!("an answer to nothing: {number}")),
+            Some(request) if problem == "rebuilding" => self.did_nothing(&request),
             // A record goes after its object, of which the executor has not said that it is gone.
-            Some(request @ Request::Delete { .. }) if ["rebuilding", "executor-unavailable"].contains(&problem) => {
-                self.did_nothing(&request);
-            }
-            Some(request @ Request::Cancel { .. }) if problem == "rebuilding" => self.did_nothing(&request),
+            Some(Request::Delete { id }) if problem == "executor-unavailable" => self.left_record(&id),
             Some(_) => {}
         }
     }
@@ -196,11 +198,17 @@ impl Judge {
         match request {
             Request::Cancel { id } => self.known(id).cancels -= 1,
             Request::Delete { id } => {
-                self.known(id).deletes -= 1;
-                self.kept.went = self.kept.went.saturating_sub(1);
+                self.known(id).removals -= 1;
+                self.left_record(id);
             }
             _ => {}
         }
+    }
+
+    /// A deletion has not come as far as a job's record.
+    fn left_record(&mut self, id: &str) {
+        self.known(id).deletes -= 1;
+        self.kept.went = self.kept.went.saturating_sub(1);
     }
 
     fn answered(&mut self, number: usize, status: u16) {
@@ -317,6 +325,11 @@ impl Judge {
                 self.broken.push(format!("{id}: its exit code was never seen"));
             }
         }
+        for (id, shown) in jobs {
+            if let Some(fault) = fault_of_log(self.known(id), id, shown) {
+                self.broken.push(format!("{id}: {fault}"));
+            }
+        }
         for id in objects {
             let known = self.known(id);
             let brief = known.asked.first().is_some_and(|(_, brief)| *brief);
@@ -362,6 +375,18 @@ fn faults_of(rules: Rules, known: &Known, shown: &Shown) -> Vec<String> {
         expect(invented.is_empty(), format!("reports {invented:?} were never sent"));
     }
     faults
+}
+
+/// What is wrong with a log, once nothing is left to be done. An end is told after all that was written before it, and no
+/// object goes at its time to live whose log is not on record: so the log of a job whose command had its way is there and
+/// whole, however often the service died. It may be missing where a program was killed, which may not have come to write;
+/// and where a cancellation or a deletion had taken the object away when the service died. Never is it doubled.
+fn fault_of_log(known: &Known, id: &str, shown: &Shown) -> Option<String> {
+    let log = shown.log.as_ref()?;
+    let had_its_way = ["Succeeded", "Failed"].contains(&shown.phase.as_str()) && shown.exit_code != Some(137);
+    let must_be_there = had_its_way && known.cancels == 0 && known.removals == 0 && known.imported.is_none();
+    let right = *log == [words_of(id)] || log.is_empty() && !must_be_there;
+    (!right).then(|| format!("its log is {log:?}"))
 }
 
 /// Whether a job may be in a phase, given what its command does and what was done to it.

@@ -316,9 +316,43 @@ fn what_an_answer_leaves_open_may_have_come_about() {
     for nothing in ["rebuilding", "executor-unavailable"] {
         assert_broken(&[&deleted(nothing), &gone], "acknowledged and is gone");
     }
+    // Where the executor gave no answer, it may have deleted the object.
+    let log = Some(Vec::new());
+    let jobs: BTreeMap<_, _> = [("a".to_owned(), Shown { log, ..in_phase("Succeeded", Some(0)) })].into();
+    let ended = [ran("a", &["u1"]), Entry::Settled { jobs, objects: BTreeSet::new() }];
+    assert_broken(&[&deleted("rebuilding"), &ended], "its log is");
+    assert_eq!(faults(&[&deleted("executor-unavailable"), &ended]), "");
     for open in ["store-unavailable", "overdue"] {
         assert_eq!(faults(&[&deleted(open), &gone]), "");
     }
+}
+
+#[test]
+fn a_log_that_is_lost_doubled_or_of_another_job_is_found() {
+    let settled = |id: &str, shown_: Shown, lines: &[&str]| {
+        let log = Some(lines.iter().map(|line| (*line).to_owned()).collect());
+        let jobs = [(id.to_owned(), Shown { log, ..shown_ })].into();
+        [ran(id, &["u1"]), Entry::Settled { jobs, objects: BTreeSet::new() }]
+    };
+    let launched = asked(&[(launch("a", 0), 201)]);
+    let done = |lines: &[&str]| settled("a", in_phase("Succeeded", Some(0)), lines);
+    assert_eq!(faults(&[&launched, &done(&["a begins"])]), "");
+    for wrong in [&[][..], &["b begins"], &["a begins", "a begins"], &["a beg"]] {
+        assert_broken(&[&launched, &done(wrong)], "its log is");
+    }
+    // A deletion or a cancellation that came to nothing may have taken it, and never doubles it.
+    for taken in [delete("a"), cancel("a")] {
+        let taken = asked(&[(launch("a", 0), 201), (taken, 0)]);
+        assert_eq!(faults(&[&taken, &done(&[])]), "");
+        assert_broken(&[&taken, &done(&["a begins", "a begins"])], "its log is");
+    }
+    let refused = asked(&[(launch("a", 0), 201), (delete("a"), 409)]);
+    assert_broken(&[&refused, &done(&[])], "its log is");
+    // What was killed may not have come to write.
+    let lost = settled("a", in_phase("Lost", None), &[]);
+    assert_eq!(faults(&[&launched, &[Entry::MayBeLost("a".to_owned())], &lost]), "");
+    let killed = settled("a", in_phase("Failed", Some(137)), &[]);
+    assert_eq!(faults(&[&launched, &[Entry::GuardKilled], &killed]), "");
 }
 
 #[test]

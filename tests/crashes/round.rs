@@ -225,14 +225,13 @@ impl<'a> Round<'a> {
         let of_job = broken.split(':').next().unwrap_or_default();
         let of_job: Vec<_> = entries.iter().filter_map(|entry| about(entry, of_job)).collect();
         panic!(
-            "cycle {} of {} breaks promises:\n{broken}\n\nthe history of {}:\n{}\n\nthe end of the whole:\n{}\n\nlast words:\n{}\n\nto replay: {}",
+            "cycle {} of {} breaks promises:\n{broken}\n\nthe history of {}:\n{}\n\nthe end of the whole:\n{}\n\nlast words:\n{}",
             self.cycles,
             self.world.setup().path().display(),
             broken.split(':').next().unwrap_or_default(),
             of_job.join("\n"),
             last.join("\n"),
             last_words(self.world.setup()),
-            self.replay,
         );
     }
 
@@ -320,12 +319,13 @@ impl<'a> Round<'a> {
         let instance = Instance::start(setup, None).expect("nothing is to kill it");
         let begun = Instant::now();
         loop {
-            let jobs = self.verify(&instance.app).unwrap_or_else(|| self.fail(&["it died by itself".to_owned()]));
+            let mut jobs = self.verify(&instance.app).unwrap_or_else(|| self.fail(&["it died by itself".to_owned()]));
             let open: Vec<_> = jobs.iter().filter(|(_, shown)| !is_terminal(&shown.phase)).collect();
             let objects = self.world.objects();
             let left =
                 objects.iter().any(|id| self.roster.is_to_go(id)) || jobs.values().any(Shown::waits_for_its_exit_code);
             if open.is_empty() && !left || begun.elapsed() > self.world.patience() {
+                self.journal.add_logs(&instance.app, &mut jobs);
                 self.journal.add(Entry::Settled { jobs, objects });
                 self.judge();
                 break;
@@ -343,6 +343,14 @@ impl<'a> Round<'a> {
             self.fail(&[format!("it did not stop in good order: {status}")]);
         }
         self.check();
+    }
+}
+
+impl Drop for Round<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("to replay: {}", self.replay);
+        }
     }
 }
 
