@@ -22,7 +22,8 @@ const REFUSALS: usize = 4;
 /// How many requests fill any of the space that is left.
 const MOST_REQUESTS: usize = 4000;
 
-/// A template whose job leaves a mark beside the disk each time that it runs.
+/// A template whose job leaves a mark beside the disk each time that it runs, and whose object goes as soon as its log is
+/// on record.
 const MARKED: &str = r#"---
 title: Marked
 parameters:
@@ -39,6 +40,7 @@ kind: Job
 metadata: {name: marked}
 spec:
   backoffLimit: 0
+  ttlSecondsAfterFinished: 0
   template:
     spec:
       restartPolicy: Never
@@ -58,9 +60,18 @@ struct Place {
     disk: SmallDisk,
     marks: PathBuf,
     dice: Dice,
-    /// Jobs that were acknowledged, and whether they may be lost: the service was killed while they ran.
-    jobs: BTreeMap<String, bool>,
+    /// Jobs that were acknowledged.
+    jobs: BTreeMap<String, Job>,
     made: u64,
+}
+
+struct Job {
+    /// What it writes.
+    load: String,
+    /// The service was killed when it was not known yet how it had ended.
+    may_be_lost: bool,
+    /// The phase that it was seen to end in.
+    ended: Option<String>,
 }
 
 /// A job that reports for as long as its gate is closed.
@@ -91,7 +102,9 @@ impl Place {
     }
 
     fn acknowledge(&mut self, request: &Value) {
-        self.jobs.insert(request["id"].as_str().unwrap().to_owned(), false);
+        let load = request["parameters"]["load"].as_str().unwrap().to_owned();
+        let job = Job { load, may_be_lost: false, ended: None };
+        self.jobs.insert(request["id"].as_str().unwrap().to_owned(), job);
     }
 
     fn launch(&mut self, app: &TestApp) {
@@ -130,9 +143,9 @@ impl Place {
         panic!("the disk never filled up");
     }
 
-    /// What was acknowledged is there, has come to its end, and ran once.
+    /// What was acknowledged is there, has come to its end and keeps to it, ran once, and has its log.
     fn verify(&mut self, app: &TestApp, tally: &mut Tally) {
-        for (id, may_be_lost) in &self.jobs {
+        for (id, known) in &mut self.jobs {
             let job = app.until(|| {
                 let answer = app.get(&format!("/api/v1/jobs/{id}"));
                 assert_eq!(answer.status, 200, "{id} was acknowledged and is gone: {answer:?}");
@@ -140,18 +153,34 @@ impl Place {
                 (!job["ended"].is_null()).then_some(job)
             });
             let phase = job["phase"].as_str().unwrap();
-            assert!(phase == "Succeeded" || *may_be_lost && phase == "Lost", "{job}");
+            assert!(phase == "Succeeded" || known.may_be_lost && phase == "Lost", "{job}");
+            let before = known.ended.get_or_insert_with(|| phase.to_owned());
+            assert_eq!(phase, before, "{job}");
             tally.add("jobs compared", 1);
+            let log = log(app, id);
+            // One that was killed may not have come as far as to write.
+            let whole = log == format!("{}\n", known.load) || phase == "Lost" && log.is_empty();
+            assert!(whole, "{id} wrote {} bytes, and its log has {}: {job}", known.load.len() + 1, log.len());
+            tally.add("logs compared", 1);
         }
         let mut runs = BTreeMap::<String, u64>::new();
         for id in fs::read_to_string(&self.marks).unwrap().lines() {
             *runs.entry(id.to_owned()).or_default() += 1;
         }
-        for (id, may_be_lost) in &self.jobs {
+        for (id, known) in &self.jobs {
             let runs = runs.get(id).copied().unwrap_or(0);
-            assert!(runs == 1 || *may_be_lost && runs == 0, "{id} ran {runs} times");
+            let lost = known.ended.as_deref() == Some("Lost");
+            assert!(runs == 1 || lost && runs == 0, "{id} ran {runs} times");
         }
     }
+}
+
+/// What is shown of a job's log; nothing if there is none.
+fn log(app: &TestApp, id: &str) -> String {
+    let path = format!("/api/v1/jobs/{id}/logs");
+    // One that breaks off because its object goes this very moment is on record.
+    let answer = app.until(|| app.try_get(&path).filter(|answer| [200, 404].contains(&answer.status)));
+    if answer.status == 200 { answer.body } else { String::new() }
 }
 
 impl Reporter {
@@ -225,7 +254,7 @@ fn cycle(app: TestApp, place: &mut Place, number: u64, tally: &mut Tally) -> Tes
 
 /// Kills the service. On a full disk it refuses to start and says why; then there is space, and it starts.
 fn restart(app: TestApp, place: &mut Place, tally: &mut Tally) -> TestApp {
-    place.jobs.values_mut().for_each(|may_be_lost| *may_be_lost = true);
+    place.jobs.values_mut().filter(|job| job.ended.is_none()).for_each(|job| job.may_be_lost = true);
     let ended = app.kill();
     place.disk.fill(0);
     let (code, words) = ended.setup.fail();
