@@ -3,70 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::history::{Entry, Request, Rules, Shown, Task, is_terminal, words_of};
-
-/// What is known of one job.
-#[derive(Debug, Default)]
-struct Known {
-    /// Launches that were sent with this ID, by what they asked for.
-    asked: Vec<(Task, bool)>,
-    rerun_of: Option<String>,
-    launched: bool,
-    imported: Option<String>,
-    import_durable: bool,
-    /// How many cancellations were sent that may have come about.
-    cancels: usize,
-    cancelled: bool,
-    /// How many deletions were sent that may have taken its record.
-    deletes: usize,
-    /// How many that may have taken its object.
-    removals: usize,
-    deleted: bool,
-    reports_sent: BTreeSet<u64>,
-    reported: BTreeSet<u64>,
-    uids: BTreeSet<String>,
-    runs: usize,
-    /// How often it was launched anew, after its record was forgotten.
-    anew: usize,
-    may_be_lost: bool,
-    guard_killed: bool,
-    ended: Option<Shown>,
-}
-
-impl Known {
-    fn may_exist(&self) -> bool {
-        !self.asked.is_empty() || self.imported.is_some()
-    }
-
-    fn must_exist(&self) -> bool {
-        (self.launched || self.import_durable) && self.deletes == 0
-    }
-
-    /// Whether nothing can have ended it. Such a job is not forgotten.
-    fn must_run(&self) -> bool {
-        let for_ever = self.asked.first().is_some_and(|(task, _)| task.is_for_ever());
-        for_ever && self.cancels == 0 && !self.may_be_lost && !self.guard_killed
-    }
-
-    fn saw_object(&mut self, id: &str, uid: &str, broken: &mut Vec<String>) {
-        self.uids.insert(uid.to_owned());
-        if self.uids.len() > 1 + self.anew {
-            broken.push(format!("{id}: more than one object was created: {:?}", self.uids));
-        }
-    }
-
-    /// Its record was forgotten, and the same ID launched again: that is another job.
-    fn begin_anew(&mut self, request: &Request) {
-        self.anew += 1;
-        self.ended = None;
-        self.cancelled = false;
-        self.reported.clear();
-        if let Request::Launch { task, brief, .. } = request {
-            self.asked = vec![(*task, *brief)];
-            self.rerun_of = None;
-        }
-    }
-}
+use crate::history::{Entry, Request, Rules, Shown, is_terminal};
+use crate::known::{Known, fault_of_log, faults_of};
 
 /// Every promise that a history breaks, in words. None, if all are kept.
 pub fn broken_promises(rules: Rules, history: &[Entry]) -> Vec<String> {
@@ -83,9 +21,19 @@ struct Judge {
     retention: Option<usize>,
     kept: Kept,
     jobs: BTreeMap<String, Known>,
-    sent: BTreeMap<usize, Request>,
+    under_way: BTreeMap<usize, UnderWay>,
     importing: Vec<String>,
     broken: Vec<String>,
+}
+
+/// A request without an answer.
+#[derive(Debug)]
+struct UnderWay {
+    request: Request,
+    /// Whether its job had to be there when it was sent.
+    was_there: bool,
+    /// Whether its job was deleted since.
+    outlived: bool,
 }
 
 /// How many jobs there are at least where retention forgets the oldest.
@@ -128,7 +76,7 @@ impl Judge {
                     self.known(&id).import_durable = true;
                 }
             }
-            Entry::Down(_) => {}
+            Entry::Down(_) => self.under_way.clear(),
             Entry::GuardKilled => {
                 for known in self.jobs.values_mut().filter(|known| known.ended.is_none()) {
                     known.guard_killed = true;
@@ -162,8 +110,13 @@ impl Judge {
     }
 
     fn sent(&mut self, number: usize, request: &Request) {
+        let was_there = self.known(request.id()).must_exist();
         match request {
-            Request::Launch { id, task, brief } => self.known(id).asked.push((*task, *brief)),
+            Request::Launch { id, task, brief } => {
+                let known = self.known(id);
+                known.asked.push((*task, *brief));
+                known.anew += usize::from(std::mem::take(&mut known.deleted));
+            }
             Request::Rerun { of, id } => {
                 let asked = self.known(of).asked.clone();
                 let known = self.known(id);
@@ -179,16 +132,19 @@ impl Judge {
                 self.kept.went += 1;
             }
         }
-        self.sent.insert(number, request.clone());
+        self.under_way.insert(number, UnderWay { request: request.clone(), was_there, outlived: false });
     }
 
-    /// It did nothing, as far as its answer tells; else that stays open.
+    /// Where its answer tells that a request did nothing, it excuses nothing; else that stays open.
     fn unavailable(&mut self, number: usize, problem: &str) {
-        match self.sent.get(&number).cloned() {
+        match self.under_way.remove(&number) {
             None => self.broken.push(format!("an answer to nothing: {number}")),
-            Some(request) if problem == "rebuilding" => self.did_nothing(&request),
+            Some(UnderWay { request, outlived: true, .. }) => self.spoke_of_deleted(&request),
+            Some(UnderWay { request, .. }) if problem == "rebuilding" => self.did_nothing(&request),
             // A record goes after its object, of which the executor has not said that it is gone.
-            Some(Request::Delete { id }) if problem == "executor-unavailable" => self.left_record(&id),
+            Some(UnderWay { request: Request::Delete { id }, .. }) if problem == "executor-unavailable" => {
+                self.left_record(&id);
+            }
             Some(_) => {}
         }
     }
@@ -205,6 +161,13 @@ impl Judge {
         }
     }
 
+    /// A request was answered that was under way when its job was deleted. It met no other one where there is none yet.
+    fn spoke_of_deleted(&mut self, request: &Request) {
+        if self.known(request.id()).deleted {
+            self.did_nothing(request);
+        }
+    }
+
     /// A deletion has not come as far as a job's record.
     fn left_record(&mut self, id: &str) {
         self.known(id).deletes -= 1;
@@ -212,9 +175,12 @@ impl Judge {
     }
 
     fn answered(&mut self, number: usize, status: u16) {
-        let Some(request) = self.sent.get(&number).cloned() else {
+        let Some(UnderWay { request, was_there, outlived }) = self.under_way.remove(&number) else {
             return self.broken.push(format!("an answer to nothing: {number}"));
         };
+        if outlived {
+            return self.spoke_of_deleted(&request);
+        }
         if let 404 | 409 = status {
             self.did_nothing(&request);
         }
@@ -257,16 +223,23 @@ impl Judge {
                 known.may_exist()
             }
             (Request::Delete { .. }, 204) => {
-                known.deleted = true;
-                known.may_exist()
+                let may_exist = known.may_exist();
+                self.end(&id);
+                may_exist
             }
             (Request::Cancel { .. } | Request::Delete { .. }, 409) => true,
-            (_, 404) => gone,
+            (_, 404) => gone || !was_there,
             _ => false,
         };
         if !fits {
             self.broken.push(format!("{id}: {request:?} was answered with {status}"));
         }
+    }
+
+    fn end(&mut self, id: &str) {
+        let mut of_it: Vec<_> = self.under_way.values_mut().filter(|it| it.request.id() == id).collect();
+        of_it.iter_mut().for_each(|it| it.outlived = true);
+        self.jobs.entry(id.to_owned()).or_default().end(of_it.iter().map(|it| &it.request));
     }
 
     fn ran(&mut self, id: &str, uids: &[String]) {
@@ -337,74 +310,6 @@ impl Judge {
                 self.broken.push(format!("{id}: its object was to be deleted and is there"));
             }
         }
-    }
-}
-
-/// What is wrong with how a job is shown.
-fn faults_of(rules: Rules, known: &Known, shown: &Shown) -> Vec<String> {
-    let mut faults = Vec::new();
-    let mut expect = |holds: bool, fault: String| {
-        if !holds {
-            faults.push(fault);
-        }
-    };
-    expect(known.may_exist(), "nobody launched it".to_owned());
-    if let Some(before) = &known.ended {
-        let same_code = before.exit_code.is_none() || before.exit_code == shown.exit_code;
-        let same = before.phase == shown.phase && same_code;
-        expect(same, format!("it had ended as {before:?} and now shows {shown:?}"));
-    }
-    if let Some(phase) = &known.imported {
-        expect(*phase == shown.phase, format!("it was imported as {phase} and is {}", shown.phase));
-        return faults;
-    }
-    expect(known.rerun_of == shown.rerun_of, format!("it is a rerun of {:?}", shown.rerun_of));
-    expect(!known.cancelled || shown.cancel_requested, "that it was cancelled is forgotten".to_owned());
-    expect(!shown.cancel_requested || known.cancels > 0, "nobody cancelled it".to_owned());
-    expect(is_right_phase(rules, known, shown), format!("it cannot be {} ({:?})", shown.phase, shown.exit_code));
-    let latest = known.reported.last().copied();
-    expect(shown.report >= latest, format!("report {latest:?} was acknowledged, and {:?} is shown", shown.report));
-    expect(
-        shown.report.is_none_or(|it| known.reports_sent.contains(&it)),
-        format!("report {:?} was never sent", shown.report),
-    );
-    if let Some(reports) = &shown.reports {
-        let lost: Vec<_> = known.reported.difference(reports).collect();
-        expect(lost.is_empty(), format!("reports {lost:?} were acknowledged and are gone"));
-        let invented: Vec<_> = reports.difference(&known.reports_sent).collect();
-        expect(invented.is_empty(), format!("reports {invented:?} were never sent"));
-    }
-    faults
-}
-
-/// What is wrong with a log, once nothing is left to be done. An end is told after all that was written before it, and no
-/// object goes at its time to live whose log is not on record: so the log of a job whose command had its way is there and
-/// whole, however often the service died. It may be missing where a program was killed, which may not have come to write;
-/// and where a cancellation or a deletion had taken the object away when the service died. Never is it doubled.
-fn fault_of_log(known: &Known, id: &str, shown: &Shown) -> Option<String> {
-    let log = shown.log.as_ref()?;
-    let had_its_way = ["Succeeded", "Failed"].contains(&shown.phase.as_str()) && shown.exit_code != Some(137);
-    let must_be_there = had_its_way && known.cancels == 0 && known.removals == 0 && known.imported.is_none();
-    let right = *log == [words_of(id)] || log.is_empty() && !must_be_there;
-    (!right).then(|| format!("its log is {log:?}"))
-}
-
-/// Whether a job may be in a phase, given what its command does and what was done to it.
-fn is_right_phase(rules: Rules, known: &Known, shown: &Shown) -> bool {
-    let Some((task, _)) = known.asked.first() else {
-        return false;
-    };
-    let ran = known.runs > 0 || !rules.marks;
-    let ended = ran && !task.is_for_ever();
-    match shown.phase.as_str() {
-        "Pending" | "Waiting" | "Running" => true,
-        "Succeeded" => task.code == 0 && shown.exit_code.is_none_or(|code| code == 0) && ended,
-        "Failed" if shown.exit_code == Some(137) => known.guard_killed,
-        "Failed" => task.code != 0 && shown.exit_code.is_none_or(|code| code == task.code) && ended,
-        "Cancelled" => known.cancels > 0,
-        // Where it was cancelled, its end is as it was asked to be.
-        "Lost" => known.may_be_lost && !known.cancelled,
-        _ => false,
     }
 }
 

@@ -1,7 +1,7 @@
 //! The judge of histories finds nothing in a good one, and every broken promise in a bad one.
 
 use super::*;
-use crate::history::FOR_EVER;
+use crate::history::{FOR_EVER, Task};
 
 const RULES: Rules = Rules { marks: true };
 
@@ -120,6 +120,54 @@ fn a_job_that_was_forgotten_may_be_launched_anew() {
     let thrice = [ran("a", &["u1", "u2", "u3"])];
     assert_broken(&[&[Entry::Retention(1)], &asked(&twice), &thrice], "more than one object");
     assert_broken(&[&asked(&twice), &ended], "was answered with 201");
+}
+
+#[test]
+fn another_job_under_the_id_of_a_deleted_one_is_no_part_of_it() {
+    let reported = [(launch("a", 0), 201), (report("a", 1), 200), (cancel("a"), 200), (delete("a"), 204)];
+    let again = [reported.to_vec(), vec![(launch("a", 3), 201), (launch("a", 3), 200), (launch("a", 0), 409)]].concat();
+    let (history, both) = (asked(&again), ran("a", &["u1", "u2"]));
+    let of_it = |shown_: Shown| [both.clone(), shown(&[("a", shown_)])];
+    assert_eq!(faults(&[&history, &of_it(in_phase("Failed", Some(3)))]), "");
+    // Nothing of the first one is its own.
+    let cancelled = Shown { cancel_requested: true, ..in_phase("Failed", Some(3)) };
+    assert_broken(&[&history, &of_it(cancelled)], "nobody cancelled it");
+    let reports = Shown { reports: Some([1].into()), ..in_phase("Failed", Some(3)) };
+    assert_broken(&[&history, &of_it(reports)], "never sent");
+    assert_broken(&[&history, &of_it(in_phase("Succeeded", Some(0)))], "it cannot be");
+    // It is to be there, and has one object.
+    assert_broken(&[&history, &[shown(&[])]], "acknowledged and is gone");
+    assert_broken(&[&history, &[ran("a", &["u1", "u2", "u3"])]], "more than one object");
+    // Where nobody has answered, it may be there or not.
+    let unsure = asked(&[reported.to_vec(), vec![(launch("a", 3), 0)]].concat());
+    assert_eq!(faults(&[&unsure, &[shown(&[])]]), "");
+    assert_eq!(faults(&[&unsure, &of_it(in_phase("Running", None))]), "");
+    assert_broken(&[&asked(&[(launch("a", 0), 201), (delete("a"), 204), (launch("a", 3), 200)])], "answered with 200");
+}
+
+#[test]
+fn what_was_under_way_during_a_deletion_may_have_met_either_job() {
+    let sent = |number, request| Entry::Sent(number, request);
+    let history = |status| {
+        let last = [sent(0, launch("a", 0)), Entry::Answered(0, 201), sent(1, delete("a")), sent(2, report("a", 1))];
+        let anew = [Entry::Answered(1, 204), sent(3, launch("a", 0)), Entry::Answered(3, 201)];
+        [last.to_vec(), anew.to_vec(), vec![Entry::Answered(2, status)]].concat()
+    };
+    let with = |reports: &[u64]| {
+        let reports = Some(reports.iter().copied().collect::<BTreeSet<_>>());
+        [shown(&[(
+            "a",
+            Shown { report: reports.iter().flatten().max().copied(), reports, ..in_phase("Running", None) },
+        )])]
+    };
+    assert_eq!(faults(&[&history(200), &with(&[])]), "");
+    assert_eq!(faults(&[&history(200), &with(&[1])]), "");
+    assert_eq!(faults(&[&history(404), &with(&[])]), "");
+    // One of two deletions finds nothing left.
+    let twice = [sent(0, launch("a", 0)), Entry::Answered(0, 201), sent(1, delete("a")), sent(2, delete("a"))];
+    for last in [Entry::Answered(2, 404), Entry::Answered(2, 204), unavailable(2, "store-unavailable")] {
+        assert_eq!(faults(&[&twice, &[Entry::Answered(1, 204), last, shown(&[])]]), "");
+    }
 }
 
 #[test]

@@ -39,6 +39,7 @@ mod history;
 mod instance;
 mod journal;
 mod judge;
+mod known;
 mod process;
 mod random;
 mod round;

@@ -90,7 +90,7 @@ impl Client<'_> {
         self.cancel(&held)?;
         self.rerun(&first)?;
         self.wait(&first)?;
-        self.delete(&first)?;
+        let _or_not_yet = self.delete(&first)?;
         self.wait(&brief)?;
         self.wait(&held)
     }
@@ -140,7 +140,10 @@ impl Client<'_> {
             76..82 => one(&|job| job.owner == own).map_or(Some(()), |job| self.rerun(&job)),
             82..90 => one(&|job| job.owner == own && !job.task.is_for_ever()).map_or(Some(()), |job| {
                 self.wait(&job)?;
-                self.delete(&job)
+                if self.delete(&job)? && self.random.percent(40) {
+                    self.launch_another(&job)?;
+                }
+                Some(())
             }),
             _ => one(&|job| !job.task.is_for_ever()).map_or(Some(()), |job| self.wait(&job)),
         }
@@ -216,9 +219,33 @@ impl Client<'_> {
         self.journal.ask(self.app, Request::Rerun { of: of.id.clone(), id }).map(drop)
     }
 
-    fn delete(&mut self, job: &Job) -> Step {
+    /// Deletes a job, now and then twice at the same moment. Says whether it is gone.
+    fn delete(&mut self, job: &Job) -> Option<bool> {
         self.roster.update(&job.id, |job| job.given_up = true);
-        self.journal.ask(self.app, Request::Delete { id: job.id.clone() }).map(drop)
+        let (journal, app) = (self.journal, self.app);
+        let ask = || journal.ask(app, Request::Delete { id: job.id.clone() });
+        let answers = if self.random.percent(25) {
+            std::thread::scope(|scope| {
+                let other = scope.spawn(ask);
+                [ask(), other.join().unwrap()]
+            })
+        } else {
+            let answer = ask();
+            [answer, answer]
+        };
+        let [one, other] = answers;
+        Some(one? == 204 || other? == 204)
+    }
+
+    /// Launches another job under the ID of one that is deleted.
+    fn launch_another(&mut self, deleted: &Job) -> Step {
+        let (task, brief) = self.task();
+        let mut another = deleted.clone();
+        self.roster.update(&deleted.id, |job| {
+            *job = Job { task, brief, acknowledged: false, given_up: false, ..job.clone() };
+            another = job.clone();
+        });
+        self.repeat(&another)
     }
 
     /// Waits for a job's end, not for long.
