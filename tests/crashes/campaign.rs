@@ -223,7 +223,7 @@ impl Progress {
                 *self.at_points.entry(at.point).or_default() += 1;
                 self.tally.add("kills at a named point", 1);
             }
-            // Importing and compacting die at points alone.
+            // No other death comes to a point.
             (Came::ToThePoint | Came::AtWork, _) => self.tally.add("kills at a random moment", 1),
             (Came::OnArrival, _) => self.tally.add("kills when a request had arrived at the API server", 1),
             (Came::AtRest, _) => self.tally.add("kills when all was answered", 1),
@@ -241,7 +241,7 @@ impl Progress {
                 Entry::Answered(number, 200..300) => self.tally.add(
                     match sent.get(number) {
                         Some(Request::Launch { .. } | Request::Rerun { .. }) => "launches acknowledged",
-                        Some(Request::Report { .. }) => "reports acknowledged",
+                        Some(Request::Report { .. } | Request::Note { .. }) => "reports acknowledged",
                         Some(Request::Cancel { .. }) => "cancellations acknowledged",
                         _ => "deletions acknowledged",
                     },

@@ -31,6 +31,8 @@ pub enum Request {
     Rerun { of: String, id: String },
     /// A worker's report.
     Report { id: String, sequence: u64 },
+    /// A worker's report without a sequence number; its words have one.
+    Note { id: String, number: u64 },
     /// Cancel a job.
     Cancel { id: String },
     /// Delete a job that has ended.
@@ -44,6 +46,7 @@ impl Request {
             Self::Launch { id, .. }
             | Self::Rerun { id, .. }
             | Self::Report { id, .. }
+            | Self::Note { id, .. }
             | Self::Cancel { id }
             | Self::Delete { id } => id,
         }
@@ -60,8 +63,12 @@ pub struct Shown {
     pub rerun_of: Option<String>,
     /// The sequence number of the report that is shown.
     pub report: Option<u64>,
+    /// The number of the note that is shown in the place of a report.
+    pub note: Option<u64>,
     /// Those of all reports in its history, where that was asked for.
     pub reports: Option<BTreeSet<u64>>,
+    /// Those of all notes.
+    pub notes: Option<BTreeSet<u64>>,
     /// The lines of its log, where that was asked for.
     pub log: Option<Vec<String>>,
 }

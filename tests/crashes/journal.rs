@@ -50,7 +50,7 @@ impl Journal {
     fn reported(&self) -> BTreeSet<String> {
         let entries = self.entries.lock().unwrap();
         let ids = entries.iter().filter_map(|entry| match entry {
-            Entry::Sent(_, Request::Report { id, .. }) => Some(id.clone()),
+            Entry::Sent(_, Request::Report { id, .. } | Request::Note { id, .. }) => Some(id.clone()),
             _ => None,
         });
         ids.collect()
@@ -75,12 +75,12 @@ impl Journal {
             let page = page.json();
             for job in page["items"].as_array().unwrap() {
                 let id = job["id"].as_str().unwrap().to_owned();
-                let mut reports = if reported.contains(&id) { reports(app, &id)? } else { None };
+                let mut said = if reported.contains(&id) { said(app, &id)? } else { None };
                 if forgets && app.try_get(&format!("/api/v1/jobs/{id}"))?.status == 404 {
                     // It went away just then, and its history with it.
-                    reports = None;
+                    said = None;
                 }
-                jobs.insert(id, shown(job, reports));
+                jobs.insert(id, shown(job, said));
             }
             match page["next"].as_str() {
                 Some(next) => cursor = format!("&cursor={next}"),
@@ -104,6 +104,9 @@ fn send(app: &TestApp, request: &Request) -> Option<Answer> {
             let report = json!({"job-id": id, "status": format!("step {sequence}"), "sequence": sequence});
             app.try_post("/updatejobstatus", &report)
         }
+        Request::Note { id, number } => {
+            app.try_post("/updatejobstatus", &json!({"job-id": id, "status": format!("{NOTE}{number}")}))
+        }
         Request::Cancel { id } => app.try_post(&format!("/api/v1/jobs/{id}/cancel"), &Value::Null),
         Request::Delete { id } => app.request("DELETE", &format!("/api/v1/jobs/{id}")).try_send(),
     }
@@ -113,6 +116,14 @@ fn send(app: &TestApp, request: &Request) -> Option<Answer> {
 fn problem(answer: &Answer) -> String {
     let kind = answer.json()["type"].as_str().unwrap().to_owned();
     kind.rsplit('/').next().unwrap().to_owned()
+}
+
+/// How the words of notes begin.
+const NOTE: &str = "note ";
+
+/// The number of a report without a sequence number.
+fn note(report: &Value) -> Option<u64> {
+    report["status"].as_str()?.strip_prefix(NOTE)?.parse().ok()
 }
 
 fn secret(id: &str) -> String {
@@ -125,7 +136,8 @@ fn parameters(id: &str, task: Task) -> Value {
     json!({"code": task.code, "pause": pause, "secret": secret(id)})
 }
 
-fn shown(job: &Value, reports: Option<BTreeSet<u64>>) -> Shown {
+fn shown(job: &Value, said: Option<Said>) -> Shown {
+    let (reports, notes) = said.unzip();
     let text = |pointer: &str| job.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
     Shown {
         phase: text("/phase").unwrap(),
@@ -134,7 +146,9 @@ fn shown(job: &Value, reports: Option<BTreeSet<u64>>) -> Shown {
         uid: text("/object/uid"),
         rerun_of: text("/rerun_of"),
         report: job.pointer("/report/sequence").and_then(Value::as_u64),
+        note: note(&job["report"]),
         reports,
+        notes,
         log: None,
     }
 }
@@ -151,10 +165,13 @@ fn log(app: &TestApp, id: &str) -> Option<Vec<String>> {
     }
 }
 
-/// The sequence numbers of all reports in a job's history; none if the job is gone by now.
+/// The numbers of reports, and of notes.
+type Said = (BTreeSet<u64>, BTreeSet<u64>);
+
+/// The numbers of all reports in a job's history, and of all notes; none if the job is gone by now.
 #[expect(clippy::option_option, reason = "no answer, and no job")]
-fn reports(app: &TestApp, id: &str) -> Option<Option<BTreeSet<u64>>> {
-    let mut found = BTreeSet::new();
+fn said(app: &TestApp, id: &str) -> Option<Option<Said>> {
+    let mut found = Said::default();
     let mut after = 0;
     loop {
         let page = app.try_get(&format!("/api/v1/jobs/{id}/events?limit=500&after={after}"))?;
@@ -162,8 +179,10 @@ fn reports(app: &TestApp, id: &str) -> Option<Option<BTreeSet<u64>>> {
             return Some(None);
         }
         let page = page.json();
-        let events = page["items"].as_array().unwrap().iter();
-        found.extend(events.filter_map(|event| event.pointer("/report/sequence").and_then(Value::as_u64)));
+        for report in page["items"].as_array().unwrap().iter().map(|event| &event["report"]) {
+            found.0.extend(report["sequence"].as_u64());
+            found.1.extend(note(report));
+        }
         match page["next"].as_u64() {
             Some(next) => after = next,
             None => return Some(Some(found)),

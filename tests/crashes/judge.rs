@@ -124,6 +124,7 @@ impl Judge {
                 known.rerun_of = Some(of.clone());
             }
             Request::Report { id, sequence } => drop(self.known(id).reports_sent.insert(*sequence)),
+            Request::Note { id, number } => drop(self.known(id).notes_sent.insert(*number)),
             Request::Cancel { id } => self.known(id).cancels += 1,
             Request::Delete { id } => {
                 let known = self.known(id);
@@ -216,6 +217,10 @@ impl Judge {
             (Request::Rerun { .. }, 404) => of_gone,
             (Request::Report { sequence, .. }, 200) => {
                 known.reported.insert(*sequence);
+                known.may_exist()
+            }
+            (Request::Note { number, .. }, 200) => {
+                known.noted.insert(*number);
                 known.may_exist()
             }
             (Request::Cancel { .. }, 200) => {

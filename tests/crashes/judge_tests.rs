@@ -223,6 +223,24 @@ fn a_forgotten_or_overtaken_report_is_found() {
 }
 
 #[test]
+fn a_forgotten_or_invented_note_is_found() {
+    let note = |number| Request::Note { id: "a".to_owned(), number };
+    let notes = asked(&[(launch("a", 0), 201), (report("a", 1), 200), (note(1), 200), (note(2), 0)]);
+    let running = |report, note, notes: &[u64]| {
+        let notes = Some(notes.iter().copied().collect());
+        [shown(&[("a", Shown { report, note, reports: Some([1].into()), notes, ..in_phase("Running", None) })])]
+    };
+    for note in [1, 2] {
+        assert_eq!(faults(&[&notes, &running(None, Some(note), &[1, 2])]), "");
+    }
+    // It may have come before the report.
+    assert_eq!(faults(&[&notes, &running(Some(1), None, &[1])]), "");
+    assert_broken(&[&notes, &running(Some(1), None, &[])], "notes [1] were acknowledged and are gone");
+    assert_broken(&[&notes, &running(None, None, &[1])], "a note was acknowledged, and nothing is shown");
+    assert_broken(&[&notes, &running(None, Some(3), &[1, 3])], "notes [3] were never sent");
+}
+
+#[test]
 fn a_forgotten_or_invented_cancellation_is_found() {
     let running = [shown(&[("a", in_phase("Running", None))])];
     assert_broken(&[&asked(&[(launch("a", 0), 201), (cancel("a"), 200)]), &running], "cancelled is forgotten");

@@ -24,6 +24,8 @@ pub struct Known {
     pub deleted: bool,
     pub reports_sent: BTreeSet<u64>,
     pub reported: BTreeSet<u64>,
+    pub notes_sent: BTreeSet<u64>,
+    pub noted: BTreeSet<u64>,
     pub uids: BTreeSet<String>,
     pub runs: usize,
     /// How often it was launched anew, after its record was forgotten or deleted.
@@ -65,6 +67,7 @@ impl Known {
         for request in under_way {
             match request {
                 Request::Report { sequence, .. } => drop(self.reports_sent.insert(*sequence)),
+                Request::Note { number, .. } => drop(self.notes_sent.insert(*number)),
                 Request::Cancel { .. } => self.cancels += 1,
                 Request::Delete { .. } => {
                     self.deletes += 1;
@@ -81,6 +84,7 @@ impl Known {
         self.ended = None;
         self.cancelled = false;
         self.reported.clear();
+        self.noted.clear();
         if let Request::Launch { task, brief, .. } = request {
             self.asked = vec![(*task, *brief)];
             self.rerun_of = None;
@@ -110,17 +114,24 @@ pub fn faults_of(rules: Rules, known: &Known, shown: &Shown) -> Vec<String> {
     expect(!known.cancelled || shown.cancel_requested, "that it was cancelled is forgotten".to_owned());
     expect(!shown.cancel_requested || known.cancels > 0, "nobody cancelled it".to_owned());
     expect(is_right_phase(rules, known, shown), format!("it cannot be {} ({:?})", shown.phase, shown.exit_code));
+    // One with a number and one without are the latest by the time at which they came.
     let latest = known.reported.last().copied();
-    expect(shown.report >= latest, format!("report {latest:?} was acknowledged, and {:?} is shown", shown.report));
-    expect(
-        shown.report.is_none_or(|it| known.reports_sent.contains(&it)),
-        format!("report {:?} was never sent", shown.report),
-    );
-    if let Some(reports) = &shown.reports {
-        let lost: Vec<_> = known.reported.difference(reports).collect();
-        expect(lost.is_empty(), format!("reports {lost:?} were acknowledged and are gone"));
-        let invented: Vec<_> = reports.difference(&known.reports_sent).collect();
-        expect(invented.is_empty(), format!("reports {invented:?} were never sent"));
+    let is_late = shown.note.is_none() && shown.report < latest;
+    expect(!is_late, format!("report {latest:?} was acknowledged, and {:?} is shown", shown.report));
+    let is_there = shown.report.or(shown.note).is_some() || known.noted.is_empty();
+    expect(is_there, "a note was acknowledged, and nothing is shown".to_owned());
+    let said = [
+        ("report", shown.report, &shown.reports, &known.reported, &known.reports_sent),
+        ("note", shown.note, &shown.notes, &known.noted, &known.notes_sent),
+    ];
+    for (what, latest, all, acknowledged, sent) in said {
+        expect(latest.is_none_or(|it| sent.contains(&it)), format!("{what} {latest:?} was never sent"));
+        if let Some(all) = all {
+            let lost: Vec<_> = acknowledged.difference(all).collect();
+            expect(lost.is_empty(), format!("{what}s {lost:?} were acknowledged and are gone"));
+            let invented: Vec<_> = all.difference(sent).collect();
+            expect(invented.is_empty(), format!("{what}s {invented:?} were never sent"));
+        }
     }
     faults
 }

@@ -21,6 +21,7 @@ struct Job {
     /// Nothing is asked of it any more.
     given_up: bool,
     sequence: u64,
+    notes: u64,
 }
 
 /// The jobs of all clients, over all lives of the service.
@@ -164,7 +165,7 @@ impl Client<'_> {
             let mut jobs = self.roster.lock();
             let id = format!("j{}", jobs.len());
             let owner = self.number;
-            let job = Job { id, owner, task, brief, acknowledged: false, given_up: false, sequence: 0 };
+            let job = Job { id, owner, task, brief, acknowledged: false, given_up: false, sequence: 0, notes: 0 };
             jobs.push(job.clone());
             job
         };
@@ -187,8 +188,17 @@ impl Client<'_> {
         self.journal.ask(self.app, Request::Launch { id: job.id.clone(), task, brief: job.brief }).map(drop)
     }
 
-    /// Reports the next step; now and then one that was reported already, or one after the next before that.
+    /// Reports the next step; now and then one that was reported already, or one after the next before that, or something
+    /// without a number.
     fn report(&mut self, job: &Job) -> Step {
+        if self.random.percent(15) {
+            let mut number = 0;
+            self.roster.update(&job.id, |job| {
+                job.notes += 1;
+                number = job.notes;
+            });
+            return self.journal.ask(self.app, Request::Note { id: job.id.clone(), number }).map(drop);
+        }
         let chance = self.random.below(10);
         let mut sequence = 0;
         self.roster.update(&job.id, |job| {

@@ -155,7 +155,7 @@ impl Place {
             let phase = job["phase"].as_str().unwrap();
             assert!(phase == "Succeeded" || known.may_be_lost && phase == "Lost", "{job}");
             let before = known.ended.get_or_insert_with(|| phase.to_owned());
-            assert_eq!(phase, before, "{job}");
+            assert_eq!(phase, *before, "{job}");
             tally.add("jobs compared", 1);
             let log = log(app, id);
             // One that was killed may not have come as far as to write.
