@@ -142,6 +142,12 @@ impl Backend {
     }
 }
 
+impl Drop for Backend {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
 fn close(db: Option<sled::Db>) {
     let closed = contained(|| {
         drop(db);

@@ -59,13 +59,13 @@ pub(super) fn create(folder: &mut Folder, identity: &Identity) -> Result<(), Ope
     };
     let made = folder.begin()?;
     let fault = |error| open_error(&path, error);
-    let backend = Backend::open(&made, Options::default().cache).map_err(fault)?;
+    let backend = Backend::open(made.path(), Options::default().cache).map_err(fault)?;
     write_basics(&backend, &installation, &key, &Counters::default()).map_err(fault)?;
     backend.apply([rebuild_due(true)]).map_err(fault)?;
     backend.sync().map_err(fault)?;
     backend.close();
     drop(backend);
-    folder.adopt(installation)
+    folder.adopt(made, installation)
 }
 
 pub(super) fn random_key(path: &Path) -> Result<[u8; 32], OpenError> {

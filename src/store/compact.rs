@@ -33,7 +33,7 @@ pub fn compact(path: &Path, progress: &mut dyn FnMut(u64)) -> Result<Compacted, 
     let old = Backend::open(&old_path, cache).map_err(fault)?;
     read_basics(&old, &manifest.installation).map_err(fault)?;
     let made = folder.begin()?;
-    let new = Backend::open(&made, cache).map_err(fault)?;
+    let new = Backend::open(made.path(), cache).map_err(fault)?;
     copy(&old, &new, progress).map_err(fault)?;
     crash::reached(Point::CompactionCopied);
     new.sync().map_err(fault)?;
@@ -48,7 +48,7 @@ pub fn compact(path: &Path, progress: &mut dyn FnMut(u64)) -> Result<Compacted, 
     new.close();
     old.close();
     let before = size(&old_path).map_err(|error| OpenError::of(path, error))?;
-    folder.adopt(manifest.installation)?;
+    folder.adopt(made, manifest.installation)?;
     let after = folder.manifest().map(|now| folder.records(now.records));
     let after = size(&after.unwrap_or(old_path)).map_err(|error| OpenError::of(path, error))?;
     Ok(Compacted { before, after })

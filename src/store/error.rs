@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::job::JobId;
 
-/// A store that cannot be opened. Nothing on disk was changed by the attempt.
+/// A store that cannot be opened. Its records were not changed by the attempt.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// Another process has it open.

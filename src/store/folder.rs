@@ -52,8 +52,8 @@ pub(super) struct Manifest {
 }
 
 impl Folder {
-    /// Takes a folder for this process, and makes it if it is not there and `create` says so. A folder that cannot be
-    /// used is left as it is.
+    /// Takes a folder for this process, and makes it if it is not there and `create` says so. Of a folder that cannot be
+    /// used the records are left as they are.
     pub(super) fn take(path: &Path, create: bool) -> Result<Self, OpenError> {
         let fault = |error| OpenError::of(path, error);
         match fs::metadata(path) {
@@ -89,16 +89,17 @@ impl Folder {
             Err(TryLockError::WouldBlock) => return Err(OpenError::InUse(path.to_owned())),
             Err(TryLockError::Error(error)) => return Err(fault(error)),
         }
-        if free_space(path).map_err(fault)? < RESERVE {
-            return Err(OpenError::Full(path.to_owned()));
-        }
         // Once more, now that nobody else can change it.
         let manifest = match manifest {
             None => Self::read_manifest(path)?,
             known => known,
         };
         let mut folder = Self { path: path.to_owned(), manifest, _lock: lock };
+        // Before anything is asked of the disk: it may be full of what is removed here.
         folder.tidy()?;
+        if free_space(path).map_err(fault)? < RESERVE {
+            return Err(OpenError::Full(path.to_owned()));
+        }
         folder.migrate()?;
         Ok(folder)
     }
@@ -138,7 +139,8 @@ impl Folder {
         }
     }
 
-    /// Ends what a crash interrupted: finishes the renaming of records that count, and removes those that do not.
+    /// Ends what a crash interrupted: finishes the renaming of records that count, and removes those that do not. Takes
+    /// no space.
     fn tidy(&self) -> Result<(), OpenError> {
         let fault = |error| OpenError::of(&self.path, error);
         if let Some(manifest) = &self.manifest {
@@ -203,7 +205,7 @@ impl Folder {
     }
 
     /// Makes an empty folder for new records. They count only after [`Folder::adopt`].
-    pub(super) fn begin(&self) -> Result<PathBuf, OpenError> {
+    pub(super) fn begin(&self) -> Result<InMaking, OpenError> {
         let path = self.records_in_making(self.next());
         match fs::remove_dir_all(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -213,7 +215,7 @@ impl Folder {
         }
         DirBuilder::new().mode(0o700).create(&path).map_err(|error| OpenError::of(&path, error))?;
         crash::reached(Point::FolderBegun);
-        Ok(path)
+        Ok(InMaking { path, adopted: false })
     }
 
     fn next(&self) -> u64 {
@@ -222,11 +224,10 @@ impl Folder {
 
     /// Makes the records in the folder from [`Folder::begin`] the ones that count, and removes those before. They
     /// must be complete, closed and durable. Up to the one step that replaces `store.json` the old ones count.
-    pub(super) fn adopt(&mut self, installation: InstallationId) -> Result<(), OpenError> {
+    pub(super) fn adopt(&mut self, mut made: InMaking, installation: InstallationId) -> Result<(), OpenError> {
         let number = self.next();
-        let made = self.records_in_making(number);
         let fault = |error| OpenError::of(&self.path, error);
-        sync_all_files(&made).map_err(fault)?;
+        sync_all_files(&made.path).map_err(fault)?;
         sync_folder(&self.path).map_err(fault)?;
         crash::reached(Point::FolderFilled);
         let manifest = Manifest { format: FORMAT, installation, records: number };
@@ -238,8 +239,32 @@ impl Folder {
         }
         sync_folder(&self.path).map_err(fault)?;
         crash::reached(Point::FolderUncounted);
+        // If the next step fails, only `store.json` says whether they count.
+        made.adopted = true;
         self.write_manifest(manifest)?;
         self.tidy()
+    }
+}
+
+/// A folder for new records that do not count yet. It is removed if nothing comes of them.
+#[derive(Debug)]
+pub(super) struct InMaking {
+    path: PathBuf,
+    adopted: bool,
+}
+
+impl InMaking {
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for InMaking {
+    fn drop(&mut self) {
+        if !self.adopted {
+            // What stays is removed when the folder is opened next.
+            let _best_effort = fs::remove_dir_all(&self.path);
+        }
     }
 }
 

@@ -63,7 +63,7 @@ pub enum ImportError {
 /// Reads an export into a data folder, which nothing else may use meanwhile. `now` is when. `progress` is told how
 /// many jobs have been read.
 ///
-/// Into a folder without jobs the import is one step: if it fails, the folder is as it was.
+/// Into a folder without jobs the import is one step: if it fails, there are none in it either.
 pub fn import(
     path: &Path,
     input: &mut dyn BufRead,
@@ -96,7 +96,7 @@ fn take_over(
 ) -> Result<Imported, ImportError> {
     let mut folder = Folder::take(path, true)?;
     let made = folder.begin()?;
-    let backend = Backend::open(&made, Options::default().cache).map_err(|error| open_error(path, error))?;
+    let backend = Backend::open(made.path(), Options::default().cache).map_err(|error| open_error(path, error))?;
     let mut bulk = Bulk {
         backend: &backend,
         ops: Vec::new(),
@@ -122,7 +122,7 @@ fn take_over(
     backend.sync()?;
     backend.close();
     drop(backend);
-    folder.adopt(header.installation.clone())?;
+    folder.adopt(made, header.installation.clone())?;
     Ok(imported)
 }
 
@@ -388,7 +388,7 @@ pub fn fill(path: &Path, jobs: impl IntoIterator<Item = (Job, Vec<NewEvent>)>) -
         return Err(OpenError::Missing(path.to_owned()).into());
     };
     let made = folder.begin()?;
-    let backend = Backend::open(&made, Options::default().cache).map_err(|error| open_error(path, error))?;
+    let backend = Backend::open(made.path(), Options::default().cache).map_err(|error| open_error(path, error))?;
     let mut bulk = Bulk { backend: &backend, ops: Vec::new(), counters: Counters::default() };
     for (job, events) in jobs {
         let planned = plan::plan(Change::insert(&job, events), None, &mut bulk.counters)?;
@@ -405,6 +405,6 @@ pub fn fill(path: &Path, jobs: impl IntoIterator<Item = (Job, Vec<NewEvent>)>) -
     backend.sync()?;
     backend.close();
     drop(backend);
-    folder.adopt(manifest.installation)?;
+    folder.adopt(made, manifest.installation)?;
     Ok(())
 }

@@ -2,10 +2,12 @@
 //!
 //! Where no small disk can be had, the test says so and ends. `tests/disk/full.rs` does the same to a service, many times.
 
+use std::fs;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use jobwright::job::JobId;
-use jobwright::store::{OpenError, Options, Store, StoreError};
+use jobwright::store::{Ack, OpenError, Options, Store, StoreError, compact};
 
 use super::{insert, job};
 use crate::small_disk::SmallDisk;
@@ -70,4 +72,43 @@ fn a_full_disk_is_told_and_survived() {
     assert!(matches!(refused, OpenError::Full(_)), "{refused}");
     disk.make_room();
     assert_all_there(&Store::open(&folder, Options::default()).unwrap(), &acknowledged);
+}
+
+/// A store with jobs that take some 15 MiB.
+fn filled(folder: &Path) -> Vec<JobId> {
+    let store = Store::open(folder, Options::default()).unwrap();
+    let jobs: Vec<_> = (0..800).map(|number| job(&format!("j{number}"), 20_000)).collect();
+    for some in jobs.chunks(50) {
+        let waiting: Vec<Ack> = some.iter().map(|job| store.submit(insert(job))).collect();
+        for ack in waiting {
+            ack.wait().unwrap();
+        }
+    }
+    jobs.iter().map(|job| job.id().clone()).collect()
+}
+
+#[test]
+fn a_compaction_that_runs_out_of_space_leaves_the_store_as_it_was() {
+    let Some(disk) = SmallDisk::mount(120) else {
+        eprintln!("no small disk can be had here: nothing was tested");
+        return;
+    };
+    let folder = disk.path().join("data");
+    let acknowledged = filled(&folder);
+    // Enough to begin.
+    disk.fill(10 << 20);
+    let failed = compact(&folder, &mut |_| {}).unwrap_err();
+    assert!(matches!(failed, OpenError::Full(_)), "{failed}");
+    let names: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(!names.contains(&"records-2.new".into()), "{names:?}");
+    assert_all_there(&Store::open(&folder, Options::default()).unwrap(), &acknowledged);
+
+    // One that was killed just before had no time to clear up. That is done for it, before space is asked for.
+    disk.make_room();
+    let left = folder.join("records-2.new");
+    fs::create_dir(&left).unwrap();
+    fs::write(left.join("db"), vec![0; 12 << 20]).unwrap();
+    disk.fill(1 << 20);
+    assert_all_there(&Store::open(&folder, Options::default()).unwrap(), &acknowledged);
+    assert!(!left.exists());
 }

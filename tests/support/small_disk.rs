@@ -15,11 +15,16 @@ pub struct SmallDisk {
 }
 
 impl SmallDisk {
-    /// Mounts one of so many MiB, if it may.
+    /// The one that is named, or else one of so many MiB, if it may be mounted.
     pub fn find(size: u64) -> Option<Self> {
-        if let Ok(path) = std::env::var("JOBWRIGHT_TEST_SMALL_DISK") {
-            return Some(Self { path: path.into(), mounted: false, _below: None });
+        match std::env::var("JOBWRIGHT_TEST_SMALL_DISK") {
+            Ok(path) => Some(Self { path: path.into(), mounted: false, _below: None }),
+            Err(_) => Self::mount(size),
         }
+    }
+
+    /// Mounts one of so many MiB, if it may.
+    pub fn mount(size: u64) -> Option<Self> {
         let below = tempfile::tempdir().ok()?;
         let path = below.path().join("disk");
         fs::create_dir(&path).ok()?;

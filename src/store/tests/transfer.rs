@@ -100,6 +100,14 @@ fn secrets_stay_at_home_and_a_launch_that_needs_them_does_not_happen() {
     assert_sound(&copy);
 }
 
+/// The folders for new records that do not count.
+fn in_making(path: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(path).unwrap();
+    let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.retain(|name| name.ends_with(".new"));
+    names
+}
+
 #[test]
 fn a_broken_export_leaves_an_empty_folder_empty() {
     let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
@@ -124,6 +132,7 @@ fn a_broken_export_leaves_an_empty_folder_empty() {
     for (bytes, expected) in cases {
         let error = read_in(there.path(), bytes.as_bytes()).unwrap_err();
         assert!(error.to_string().contains(expected), "{error}");
+        assert_eq!(in_making(there.path()), Vec::<String>::new(), "{error}");
         let left = Store::open(there.path(), Options::default()).unwrap();
         assert_eq!(left.counts().map(|(_, count)| count).sum::<u64>(), 0);
         assert_sound(&left);
