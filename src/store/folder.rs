@@ -65,14 +65,7 @@ impl Folder {
             }
             Err(error) => return Err(fault(error)),
         }
-        let manifest = Self::read_manifest(path)?;
-        if manifest.is_none() {
-            if !record_folders(path).map_err(fault)?.is_empty() {
-                return Err(OpenError::corrupt(path, format!("there are records, but no {MANIFEST}")));
-            }
-            if !create {
-                return Err(OpenError::Missing(path.to_owned()));
-            }
+        if Self::find_manifest(path, create)?.is_none() {
             // Whoever made the folder may have been killed before its name was durable. It may be none of ours, such as
             // the place of a mount, which no sync above it has to do with.
             let _best_effort = sync_folder(above(path));
@@ -89,11 +82,9 @@ impl Folder {
             Err(TryLockError::WouldBlock) => return Err(OpenError::InUse(path.to_owned())),
             Err(TryLockError::Error(error)) => return Err(fault(error)),
         }
-        // Once more, now that nobody else can change it.
-        let manifest = match manifest {
-            None => Self::read_manifest(path)?,
-            known => known,
-        };
+        // Once more, now that nobody else can change it: whoever had the folder until now may have put other records in
+        // place, and what the old manifest does not name is removed below.
+        let manifest = Self::find_manifest(path, create)?;
         let mut folder = Self { path: path.to_owned(), manifest, _lock: lock };
         // Before anything is asked of the disk: it may be full of what is removed here.
         folder.tidy()?;
@@ -117,6 +108,17 @@ impl Folder {
             .map_err(|error| OpenError::of(&self.path, error))?;
         self.manifest = Some(manifest);
         Ok(())
+    }
+
+    /// What a folder's manifest says. Where there is none there must be no records, and somebody who makes them.
+    fn find_manifest(path: &Path, create: bool) -> Result<Option<Manifest>, OpenError> {
+        // In this order: a manifest is there before the records that it names have their name.
+        let has_records = !record_folders(path).map_err(|error| OpenError::of(path, error))?.is_empty();
+        match Self::read_manifest(path)? {
+            None if has_records => Err(OpenError::corrupt(path, format!("there are records, but no {MANIFEST}"))),
+            None if !create => Err(OpenError::Missing(path.to_owned())),
+            found => Ok(found),
+        }
     }
 
     fn read_manifest(path: &Path) -> Result<Option<Manifest>, OpenError> {

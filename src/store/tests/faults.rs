@@ -1,11 +1,14 @@
 //! What may have happened to a folder.
 
-use std::fs;
+use std::fs::{self, File};
 use std::sync::Arc;
+use std::thread;
+
+use rustix::fs::{CWD, Mode, mkfifoat};
 
 use super::*;
-use crate::store::OpenError;
 use crate::store::writer::Writer;
+use crate::store::{OpenError, compact};
 
 fn refused(path: &Path) -> String {
     Store::open(path, Options::default()).map(|_| "it opened").unwrap_err().to_string()
@@ -82,6 +85,34 @@ fn a_crash_while_new_records_take_over_is_put_right() {
     assert!(records.is_dir());
     assert!(!folder.path().join("records-2.new").exists());
     assert!(!folder.path().join("records-0").exists());
+}
+
+#[test]
+fn a_folder_that_was_waited_for_is_taken_as_it_is_by_then() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let store = open(folder.path());
+    store.submit(recorded(&job("k", 0))).wait().unwrap();
+    drop(store);
+    let before = fs::read(path("store.json")).unwrap();
+    compact(folder.path(), &mut |_| {}).unwrap();
+    // A compaction that is killed just after it has replaced `store.json` leaves this, and until then holds the folder.
+    fs::rename(path("records-2"), path("records-2.new")).unwrap();
+    fs::create_dir(path("records-1")).unwrap();
+    let held = File::open(path("lock")).unwrap();
+    held.lock().unwrap();
+    // Somebody comes before it is replaced. What they read then is a pipe here, which tells when they have done so.
+    fs::rename(path("store.json"), path("after")).unwrap();
+    mkfifoat(CWD, path("store.json"), Mode::RUSR | Mode::WUSR).unwrap();
+    thread::scope(|scope| {
+        let opening = scope.spawn(|| Store::open(folder.path(), Options::default()));
+        fs::write(path("store.json"), before).unwrap();
+        fs::rename(path("after"), path("store.json")).unwrap();
+        drop(held);
+        let store = opening.join().unwrap().unwrap();
+        assert!(store.job(&id("k")).unwrap().is_some());
+    });
+    assert!(path("records-2").is_dir() && !path("records-1").exists());
 }
 
 #[test]
