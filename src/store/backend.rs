@@ -52,8 +52,27 @@ pub(super) struct Backend {
 #[derive(Debug, Default)]
 struct Synced {
     db: Option<File>,
-    /// When the folder for large pages last changed, as of the last sync.
-    blobs: Option<SystemTime>,
+    /// The folder for large pages, as the last sync that looked into it found it.
+    blobs: Option<Look>,
+}
+
+/// A look at a folder.
+#[derive(Debug, Clone, Copy)]
+struct Look {
+    at: SystemTime,
+    /// When the folder had last changed by then.
+    changed: SystemTime,
+}
+
+/// How long ago a change must be to be told from the next one: the times that the kernel notes go by its tick, which is
+/// shorter than this anywhere.
+const SETTLED: Duration = Duration::from_secs(1);
+
+impl Look {
+    /// Whether nothing can have come into the folder since, if it last changed at this time.
+    fn still_holds(self, changed: SystemTime) -> bool {
+        changed == self.changed && self.at.duration_since(changed).is_ok_and(|age| age > SETTLED)
+    }
 }
 
 impl Backend {
@@ -105,14 +124,17 @@ impl Backend {
     /// Pages that are too large for the log are files of their own.
     fn sync_blobs(&self, synced: &mut Synced) -> Result<(), StoreError> {
         let folder = self.path.join("blobs");
+        let at = SystemTime::now();
         let changed = fs::metadata(&folder)?.modified()?;
-        if synced.blobs == Some(changed) {
+        // Where the clock was set back, times tell nothing.
+        let last = synced.blobs.filter(|last| last.at <= at);
+        if last.is_some_and(|last| last.still_holds(changed)) {
             return Ok(());
         }
         for entry in fs::read_dir(&folder)? {
             let entry = entry?;
-            let old =
-                synced.blobs.is_some_and(|last| entry.metadata().and_then(|m| m.modified()).is_ok_and(|m| m < last));
+            let modified = || entry.metadata().and_then(|found| found.modified());
+            let old = last.is_some_and(|last| modified().is_ok_and(|modified| modified < last.changed));
             if !old {
                 match File::open(entry.path()) {
                     Ok(file) => file.sync_all()?,
@@ -122,7 +144,7 @@ impl Backend {
             }
         }
         folder::sync_folder(&folder)?;
-        synced.blobs = Some(changed);
+        synced.blobs = Some(Look { at, changed });
         Ok(())
     }
 

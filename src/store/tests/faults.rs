@@ -3,12 +3,14 @@
 use std::fs::{self, File};
 use std::sync::Arc;
 use std::thread;
+use std::time::{Duration, SystemTime};
 
-use rustix::fs::{CWD, Mode, mkfifoat};
+use rustix::fs::{AtFlags, CWD, Mode, Timespec, Timestamps, mkfifoat, utimensat};
 
 use super::*;
+use crate::store::backend::Backend;
 use crate::store::writer::Writer;
-use crate::store::{OpenError, compact};
+use crate::store::{OpenError, StoreError, compact};
 
 fn refused(path: &Path) -> String {
     Store::open(path, Options::default()).map(|_| "it opened").unwrap_err().to_string()
@@ -147,4 +149,32 @@ fn a_crash_between_two_batches_leaves_the_counts_right() {
         assert_eq!(checked.faults, Vec::<String>::new(), "after {number}");
     }
     assert!(store.check(&mut |_| {}).unwrap().jobs > 20);
+}
+
+#[test]
+fn a_large_page_that_is_written_in_the_tick_of_the_last_sync_is_synced_by_the_next_one() {
+    let hour = Duration::from_secs(3600);
+    // A clock that is behind makes any time one of just now. What changed an hour ago is not looked at again.
+    for (changed, is_synced) in [(SystemTime::now() + hour, true), (SystemTime::now() - hour, false)] {
+        let folder = tempfile::tempdir().unwrap();
+        let backend = Backend::open(folder.path(), 1 << 20).unwrap();
+        let blobs = folder.path().join("blobs");
+        set_modified(&blobs, changed);
+        backend.sync().unwrap();
+        // It leads to itself, so that the attempt to sync it fails.
+        let page = blobs.join("page");
+        std::os::unix::fs::symlink("page", &page).unwrap();
+        set_modified(&page, changed);
+        set_modified(&blobs, changed);
+        let outcome = backend.sync();
+        assert_eq!(matches!(outcome, Err(StoreError::Io(_))), is_synced, "{outcome:?}");
+    }
+}
+
+/// Says when a file or folder, or a link itself, was last changed.
+fn set_modified(path: &Path, at: SystemTime) {
+    let since = at.duration_since(SystemTime::UNIX_EPOCH).unwrap();
+    let at = Timespec { tv_sec: since.as_secs().try_into().unwrap(), tv_nsec: since.subsec_nanos().into() };
+    let times = Timestamps { last_access: at, last_modification: at };
+    utimensat(CWD, path, &times, AtFlags::SYMLINK_NOFOLLOW).unwrap();
 }
