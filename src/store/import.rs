@@ -15,7 +15,7 @@ use super::folder::Folder;
 use super::rows::Counters;
 use super::{Change, OpenError, Options, Store, StoreError, keys, open_error, plan, read};
 use crate::crash::{self, Point};
-use crate::job::{Event, EventKind, Fact, Intent, Job, JobId, NewEvent, Refusal};
+use crate::job::{Event, EventKind, Fact, Intent, Job, JobId, NewEvent, Refusal, Status};
 
 /// The longest line that is read, in bytes.
 const LONGEST_LINE: u64 = 64 << 20;
@@ -23,6 +23,8 @@ const LONGEST_LINE: u64 = 64 << 20;
 const SORTED: usize = 500_000;
 /// How many jobs are on their way into an open store at once.
 const IN_FLIGHT: usize = 256;
+/// Why a job that was still to be launched was not, after an import.
+const SECRETS_MISSING: &str = "SecretsMissing";
 
 /// What came of an import.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -171,11 +173,21 @@ fn add_to(
     Ok(imported)
 }
 
-/// Whether a record is what an export of this job gives, with secrets or without.
+/// Whether a record is what an export of this job gives, with secrets or without; or what this job was imported from.
 fn is_same(known: &Job, record: &Record) -> bool {
     let shown = || known.intent.masked.clone().unwrap_or_else(|| known.intent.manifest.clone());
     let masked = || Intent { manifest: shown(), ..known.intent.clone() };
-    known.status == record.status && (known.intent == record.intent || masked() == record.intent)
+    let same_status = known.status == record.status || is_refused_by_import(&known.status, record);
+    same_status && (known.intent == record.intent || masked() == record.intent)
+}
+
+/// Whether a status is what an import made of a record that came without the secrets that its launch needs.
+fn is_refused_by_import(known: &Status, record: &Record) -> bool {
+    known.refusal.as_ref().is_some_and(|refusal| {
+        let mut status = record.status.clone();
+        let _known_events = status.learn(Fact::Refused(refusal.clone()));
+        refusal.reason == SECRETS_MISSING && lacks_secrets(record) && status == *known
+    })
 }
 
 fn settle(ack: super::Ack, lines: &Lines<'_>, imported: &mut Imported) -> Result<(), ImportError> {
@@ -196,18 +208,21 @@ fn unnumbered(event: Event) -> NewEvent {
     NewEvent { at: event.at, source: event.source, kind: event.kind }
 }
 
-/// A job that was still to be launched, and whose manifest came without its secrets, must never be launched like that.
+/// Whether a job was still to be launched, and its manifest came without its secrets.
+fn lacks_secrets(record: &Record) -> bool {
+    let masked = record.intent.masked.as_ref() == Some(&record.intent.manifest);
+    masked && record.status.object.is_none() && !record.status.verdict().phase.is_terminal()
+}
+
+/// A job that lacks its secrets must never be launched like that.
 fn usable(mut record: Record, now: Timestamp, imported: &mut Imported) -> (Record, Vec<NewEvent>) {
-    let intent = &record.intent;
-    let masked = intent.masked.as_ref() == Some(&intent.manifest);
-    let pending = record.status.object.is_none() && !record.status.verdict().phase.is_terminal();
-    if !(masked && pending) {
+    if !lacks_secrets(&record) {
         return (record, Vec::new());
     }
-    imported.without_secrets.push(intent.id.clone());
+    imported.without_secrets.push(record.intent.id.clone());
     let learned = record.status.learn(Fact::Refused(Refusal {
         at: now,
-        reason: "SecretsMissing".to_owned(),
+        reason: SECRETS_MISSING.to_owned(),
         message: "the record was imported without the secrets that its launch needs".to_owned(),
     }));
     (record, learned.events)

@@ -154,7 +154,7 @@ fn a_crash_between_two_batches_leaves_the_counts_right() {
 #[test]
 fn a_large_page_that_is_written_in_the_tick_of_the_last_sync_is_synced_by_the_next_one() {
     let hour = Duration::from_secs(3600);
-    // A clock that is behind makes any time one of just now. What changed an hour ago is not looked at again.
+    // A time that is still to come is as good as just now. What changed an hour ago is not looked at again.
     for (changed, is_synced) in [(SystemTime::now() + hour, true), (SystemTime::now() - hour, false)] {
         let folder = tempfile::tempdir().unwrap();
         let backend = Backend::open(folder.path(), 1 << 20).unwrap();

@@ -13,7 +13,11 @@ fn export(store: &Store, with_secrets: bool) -> Vec<u8> {
 }
 
 fn read_in(path: &Path, bytes: &[u8]) -> Result<Imported, ImportError> {
-    import(path, &mut &bytes[..], at(0), &mut |_| {})
+    read_in_at(path, bytes, 0)
+}
+
+fn read_in_at(path: &Path, bytes: &[u8], second: i64) -> Result<Imported, ImportError> {
+    import(path, &mut &bytes[..], at(second), &mut |_| {})
 }
 
 fn fill(store: &Store) {
@@ -98,6 +102,34 @@ fn secrets_stay_at_home_and_a_launch_that_needs_them_does_not_happen() {
     assert_eq!(view.phase, Phase::Rejected);
     assert_eq!(view.reason.as_deref(), Some("SecretsMissing"));
     assert_sound(&copy);
+}
+
+#[test]
+fn a_repeated_import_knows_what_it_refused_for_want_of_secrets() {
+    let here = tempfile::tempdir().unwrap();
+    let store = open(here.path());
+    let mut secret = job("s", 0);
+    secret.intent.manifest = json!({"password": "hunter2"});
+    secret.intent.masked = Some(json!({"password": "***"}));
+    store.submit(recorded(&secret)).wait().unwrap();
+    let (without, with) = (export(&store, false), export(&store, true));
+    for others in [&[][..], &["mine"]] {
+        let there = tempfile::tempdir().unwrap();
+        for name in others {
+            open(there.path()).submit(recorded(&job(name, 0))).wait().unwrap();
+        }
+        let first = read_in_at(there.path(), &without, 100).unwrap();
+        assert_eq!((first.added, first.without_secrets), (1, vec![id("s")]));
+        let again = read_in_at(there.path(), &without, 200).unwrap();
+        assert_eq!(again, Imported { same: 1, ..Imported::default() });
+        // It is not the job that its secrets would have launched, nor one that has come further since.
+        assert_eq!(read_in_at(there.path(), &with, 300).unwrap().conflicts, [id("s")]);
+        let copy = open(there.path());
+        let mut refused = copy.job(&id("s")).unwrap().unwrap();
+        copy.submit(learn(&mut refused, report("begun", 400))).wait().unwrap();
+        drop(copy);
+        assert_eq!(read_in_at(there.path(), &without, 500).unwrap().conflicts, [id("s")]);
+    }
 }
 
 /// The folders for new records that do not count.
