@@ -289,10 +289,22 @@ fn assert_same(now: &str, then: &str) {
     }
 }
 
+fn sha256(bytes: &[u8]) -> String {
+    let digest = ring::digest::digest(&ring::digest::SHA256, bytes);
+    digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// `(cd tests/store/formats && find v1 -type f | LC_ALL=C sort | xargs sha256sum | sha256sum)`
+const FIRST: &str = "c54cafbc3f5e7425fa6824bf98d68723963699aec0d40e0187a7e8ce8e6e6edd";
+
 #[test]
 fn the_first_format_is_held() {
-    let names: Vec<_> = held().iter().map(|path| path.file_name().unwrap().to_owned()).collect();
-    assert!(names.contains(&"v1".into()), "{names:?}");
+    let first = formats().join("v1");
+    let mut names: Vec<_> = files(&first).iter().map(|file| file.to_str().unwrap().to_owned()).collect();
+    names.sort_unstable();
+    let line = |name: &String| format!("{}  v1/{name}\n", sha256(&fs::read(first.join(name)).unwrap()));
+    let lines: String = names.iter().map(line).collect();
+    assert_eq!(sha256(lines.as_bytes()), FIRST, "what is held is not what version 0.1.0 wrote:\n{lines}");
 }
 
 #[test]
