@@ -15,6 +15,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -35,12 +36,12 @@ pub(super) const RESERVE: u64 = 8 << 20;
 const MANIFEST: &str = "store.json";
 const COMMITTED: &str = "committed";
 
-/// A data folder that this process has to itself.
-#[derive(Debug)]
+/// A data folder that this process has to itself, as long as there is a clone of this.
+#[derive(Debug, Clone)]
 pub(super) struct Folder {
     path: PathBuf,
     manifest: Option<Manifest>,
-    _lock: File,
+    _lock: Arc<File>,
 }
 
 /// What `store.json` says.
@@ -85,7 +86,7 @@ impl Folder {
         // Once more, now that nobody else can change it: whoever had the folder until now may have put other records in
         // place, and what the old manifest does not name is removed below.
         let manifest = Self::find_manifest(path, create)?;
-        let mut folder = Self { path: path.to_owned(), manifest, _lock: lock };
+        let mut folder = Self { path: path.to_owned(), manifest, _lock: Arc::new(lock) };
         // Before anything is asked of the disk: it may be full of what is removed here.
         folder.tidy()?;
         if free_space(path).map_err(fault)? < RESERVE {

@@ -1,5 +1,5 @@
-//! Reads an export back. Into a folder without jobs it is taken over whole: installation, numbers of events and all.
-//! Into one with jobs, those that are not on record yet are added.
+//! Reads an export back. Into a folder that never had a job it is taken over whole: installation, numbers of events and
+//! all. Into any other, the jobs that are not on record yet are added.
 
 use std::io::{self, BufRead, Read};
 use std::path::Path;
@@ -65,7 +65,7 @@ pub enum ImportError {
 /// Reads an export into a data folder, which nothing else may use meanwhile. `now` is when. `progress` is told how
 /// many jobs have been read.
 ///
-/// Into a folder without jobs the import is one step: if it fails, there are none in it either.
+/// Into a folder that never had a job the import is one step: if it fails, there is none in it either.
 pub fn import(
     path: &Path,
     input: &mut dyn BufRead,
@@ -80,8 +80,10 @@ pub fn import(
             Some(text) => from_hex(text).ok_or_else(|| lines.fault("`key` is no key"))?,
             None => *store.key(),
         };
+        // Kept from others all the time: what they recorded meanwhile would be lost.
+        let folder = store.0.folder.clone();
         drop(store);
-        take_over(path, &header, &key, &mut lines, now, progress)
+        take_over(folder, &header, &key, &mut lines, now, progress)
     } else {
         add_to(&store, &header, &mut lines, now, progress)
     }
@@ -89,16 +91,16 @@ pub fn import(
 
 /// Writes all records into a new folder beside the empty one, and puts it in its place when it is durable.
 fn take_over(
-    path: &Path,
+    mut folder: Folder,
     header: &Header,
     key: &[u8; 32],
     lines: &mut Lines<'_>,
     now: Timestamp,
     progress: &mut dyn FnMut(u64),
 ) -> Result<Imported, ImportError> {
-    let mut folder = Folder::take(path, true)?;
     let made = folder.begin()?;
-    let backend = Backend::open(made.path(), Options::default().cache).map_err(|error| open_error(path, error))?;
+    let fault = |error| open_error(folder.path(), error);
+    let backend = Backend::open(made.path(), Options::default().cache).map_err(fault)?;
     let mut bulk = Bulk {
         backend: &backend,
         ops: Vec::new(),
