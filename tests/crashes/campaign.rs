@@ -1,6 +1,6 @@
 //! Rounds over rounds: first to every crash point, then by chance.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use jobwright::crash::Point;
@@ -234,21 +234,33 @@ impl Progress {
     fn note_history(&mut self, history: &[Entry]) {
         self.tally.add("data folders", 1);
         let mut sent = BTreeMap::new();
-        let mut objects = std::collections::BTreeSet::new();
+        let (mut objects, mut deleted) = (BTreeSet::new(), BTreeSet::new());
         for entry in history {
             match entry {
                 Entry::Sent(number, request) => drop(sent.insert(*number, request)),
-                Entry::Answered(number, 200..300) => self.tally.add(
-                    match sent.get(number) {
-                        Some(Request::Launch { .. } | Request::Rerun { .. }) => "launches acknowledged",
-                        Some(Request::Report { .. } | Request::Note { .. }) => "reports acknowledged",
-                        Some(Request::Cancel { .. }) => "cancellations acknowledged",
-                        _ => "deletions acknowledged",
-                    },
-                    1,
-                ),
+                Entry::Answered(number, 200..300) => {
+                    let Some(request) = sent.get(number) else { continue };
+                    let what = match request {
+                        Request::Launch { .. } | Request::Rerun { .. } => "launches acknowledged",
+                        Request::Report { .. } | Request::Note { .. } => "reports acknowledged",
+                        Request::Cancel { .. } => "cancellations acknowledged",
+                        Request::Delete { .. } => "deletions acknowledged",
+                    };
+                    self.tally.add(what, 1);
+                    match request {
+                        Request::Delete { id } => drop(deleted.insert(id)),
+                        Request::Launch { id, .. } if deleted.remove(id) => {
+                            self.tally.add("launches under the ID of a deleted job", 1);
+                        }
+                        _ => {}
+                    }
+                }
                 Entry::Object { uid, .. } => drop(objects.insert(uid)),
-                Entry::Settled { jobs, .. } => self.tally.add("jobs that came to their end", jobs.len() as u64),
+                Entry::Settled { jobs, .. } => {
+                    self.tally.add("jobs that came to their end", jobs.len() as u64);
+                    let logs = jobs.values().filter(|shown| shown.log.is_some()).count();
+                    self.tally.add("logs compared", logs as u64);
+                }
                 Entry::Checked(_) => self.tally.add("checks of the store", 1),
                 _ => {}
             }
