@@ -138,9 +138,12 @@ impl<L: Lines, W: Write> Prompter<'_, L, W> {
             let mut prompt = format!("{}> ", default.map(|it| format!("[{}] ", text(it))).unwrap_or_default());
             let mut items = Vec::new();
             loop {
-                write!(self.out, "{}", printable(&prompt))?;
-                self.out.flush()?;
-                match self.lines.read(parameter.secret)? {
+                let out = &mut self.out;
+                let mut ask = || {
+                    write!(out, "{}", printable(&prompt))?;
+                    out.flush()
+                };
+                match self.lines.read(parameter.secret, &mut ask)? {
                     Line::End => return Err(self.unanswered(parameter, given)),
                     Line::Text(line) if matches!(kind, Kind::List) && !line.is_empty() => items.push(Value::from(line)),
                     Line::Text(line) if line.is_empty() && items.is_empty() => break,
@@ -216,7 +219,8 @@ mod tests {
     struct Typed(VecDeque<&'static str>);
 
     impl Lines for Typed {
-        fn read(&mut self, _secret: bool) -> io::Result<Line> {
+        fn read(&mut self, _secret: bool, ask: &mut dyn FnMut() -> io::Result<()>) -> io::Result<Line> {
+            ask()?;
             Ok(self.0.pop_front().map_or(Line::End, |line| Line::Text(line.to_owned())))
         }
     }

@@ -14,21 +14,24 @@ pub(super) enum Line {
 
 /// Where lines come from.
 pub(super) trait Lines {
-    fn read(&mut self, secret: bool) -> io::Result<Line>;
+    /// Asks, and reads the answer. A secret one is hidden from before it is asked for: some type ahead, or paste at once.
+    fn read(&mut self, secret: bool, ask: &mut dyn FnMut() -> io::Result<()>) -> io::Result<Line>;
 }
 
 /// Stdin, which is a terminal.
 pub(super) struct Terminal;
 
 impl Lines for Terminal {
-    fn read(&mut self, secret: bool) -> io::Result<Line> {
+    fn read(&mut self, secret: bool, ask: &mut dyn FnMut() -> io::Result<()>) -> io::Result<Line> {
         if secret {
             let raw = Raw::begin()?;
+            ask()?;
             let line = read_hidden(io::stdin().lock());
             drop(raw);
             eprintln_end();
             return line;
         }
+        ask()?;
         let mut line = String::new();
         let read = io::stdin().read_line(&mut line)?;
         let line = line.trim_end_matches(['\n', '\r']);
