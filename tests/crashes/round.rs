@@ -326,6 +326,10 @@ impl<'a> Round<'a> {
                 objects.iter().any(|id| self.roster.is_to_go(id)) || jobs.values().any(Shown::waits_for_its_exit_code);
             if open.is_empty() && !left || begun.elapsed() > self.world.patience() {
                 self.journal.add_logs(&instance.app, &mut jobs);
+                let gone = jobs.iter().find(|(_, shown)| shown.log.is_none() && !self.forgets);
+                if let Some((id, _)) = gone {
+                    self.fail(&[format!("{id}: it is listed, and gone when its log is asked for")]);
+                }
                 self.journal.add(Entry::Settled { jobs, objects });
                 self.judge();
                 break;
