@@ -216,18 +216,34 @@ impl Ledger {
 
     /// Takes a fact in. What is returned beside resolves when it is durable; dropping that changes nothing.
     pub(super) fn learn(self: &Arc<Self>, id: &JobId, fact: Fact) -> Result<(Learned, Written), super::ServiceError> {
-        self.take(id, Some(fact), None)
+        self.take(id, None, Some(fact), None)
+    }
+
+    /// The same, unless the job has another object by now: then it is a later one of that ID.
+    pub(super) fn learn_of(
+        self: &Arc<Self>,
+        id: &JobId,
+        object: &ObjectRef,
+        fact: Fact,
+    ) -> Result<(Learned, Written), super::ServiceError> {
+        self.take(id, Some(object), Some(fact), None)
     }
 
     /// Takes the tail of a job's log in. Unlike a fact it is not held in memory until it is durable: if it cannot be
     /// written, it has to be read again. So the fact that it was kept may be learned only after that.
-    pub(super) fn keep_log(self: &Arc<Self>, id: &JobId, log: &LogTail) -> Result<Written, super::ServiceError> {
-        self.take(id, None, Some(log)).map(|(_, written)| written)
+    pub(super) fn keep_log(
+        self: &Arc<Self>,
+        id: &JobId,
+        object: &ObjectRef,
+        log: &LogTail,
+    ) -> Result<Written, super::ServiceError> {
+        self.take(id, Some(object), None, Some(log)).map(|(_, written)| written)
     }
 
     fn take(
         self: &Arc<Self>,
         id: &JobId,
+        of: Option<&ObjectRef>,
         fact: Option<Fact>,
         log: Option<&LogTail>,
     ) -> Result<(Learned, Written), super::ServiceError> {
@@ -239,6 +255,12 @@ impl Ledger {
                 None => return Err(super::ServiceError::UnknownJob(id.clone())),
             },
         };
+        if of.is_some_and(|of| entry.job.status.object.as_ref().is_none_or(|object| object.uid != of.uid)) {
+            if entry.is_settled() {
+                shard.remove(id);
+            }
+            return Err(super::ServiceError::UnknownJob(id.clone()));
+        }
         let fact = fact.filter(|fact| is_of(fact, &entry.job.intent));
         let before = entry.job.clone();
         let mut status = before.status.clone();

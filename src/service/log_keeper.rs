@@ -54,10 +54,10 @@ struct Keeping {
     again: bool,
     /// Ends a pause of that task.
     wake: Arc<Notify>,
-    /// What was there to be read when all of it was read.
-    kept: Option<LogMark>,
-    /// The log of the whole object, followed since before it was told to stop.
-    opened: Option<LogStream>,
+    /// What was there to be read when all of it was read, of the object with this UID.
+    kept: Option<(String, LogMark)>,
+    /// The log of the whole object with this UID, followed since before it was told to stop.
+    opened: Option<(String, LogStream)>,
 }
 
 /// What came of one attempt.
@@ -112,11 +112,8 @@ impl LogKeeper {
         let Some(keeping) = jobs.get_mut(id) else {
             return true;
         };
+        // What came up may be of a later job of that ID, even if all is over.
         if std::mem::take(&mut keeping.again) {
-            if over {
-                // What came up may be of a later job of that ID.
-                keeping.kept = None;
-            }
             return false;
         }
         keeping.at_work = false;
@@ -126,14 +123,16 @@ impl LogKeeper {
         true
     }
 
-    fn note_kept(&self, id: &JobId, mark: LogMark) {
+    fn note_kept(&self, id: &JobId, object: &ObjectRef, mark: LogMark) {
         if let Some(keeping) = self.jobs().get_mut(id) {
-            keeping.kept = Some(mark);
+            keeping.kept = Some((object.uid.clone(), mark));
         }
     }
 
-    fn has_kept(&self, id: &JobId, mark: &LogMark) -> bool {
-        self.jobs().get(id).is_some_and(|keeping| keeping.kept.as_ref() == Some(mark))
+    fn has_kept(&self, id: &JobId, object: &ObjectRef, mark: &LogMark) -> bool {
+        let jobs = self.jobs();
+        let kept = jobs.get(id).and_then(|keeping| keeping.kept.as_ref());
+        kept.is_some_and(|(uid, kept)| *uid == object.uid && kept == mark)
     }
 }
 
@@ -195,9 +194,9 @@ impl Service {
         let id = job.id();
         let keeper = &self.0.log_keeper;
         let mark = LogMark::of(job.status.seen.as_ref());
-        if job.status.ended.is_some() && !mark.is_writing() && keeper.has_kept(id, &mark) {
+        if job.status.ended.is_some() && !mark.is_writing() && keeper.has_kept(id, object, &mark) {
             // It was read when the last container had ended, and nothing came after that.
-            return self.note_all_kept(id).await;
+            return self.note_all_kept(id, object).await;
         }
         // What is about to go is followed from before the whole is read, which may take longer than it stays.
         let wanted = to_be_followed(job, &mark);
@@ -223,15 +222,15 @@ impl Service {
         drop(place);
         if is_all && read.lines.is_empty() && job.status.verdict().started.is_none() {
             // What never ran has no log, which is not the same as an empty one.
-            return self.note_all_kept(id).await;
+            return self.note_all_kept(id, object).await;
         }
-        self.put_log(id, read, is_all).await?;
+        self.put_log(id, object, read, is_all).await?;
         if is_all {
             return Ok(Kept::Final);
         }
         if wanted.is_empty() {
             if !mark.is_writing() {
-                keeper.note_kept(id, mark);
+                keeper.note_kept(id, object, mark);
             }
             return Ok(Kept::SoFar);
         }
@@ -239,13 +238,13 @@ impl Service {
             Some(place) => (Ok(place), followed),
             None => (keeper.followers.acquire().await, self.open_all(id, object, &wanted).await?),
         };
-        let all_ended = self.put_followed(id, followed).await?;
+        let all_ended = self.put_followed(id, object, followed).await?;
         let ended = job.status.ended.is_some();
         Ok(if !all_ended {
             Kept::More
         } else if ended {
             // What was followed to its end is on record, and nothing writes any more.
-            self.put_log(id, LogTail::default(), true).await?;
+            self.put_log(id, object, LogTail::default(), true).await?;
             Kept::Final
         } else {
             Kept::SoFar
@@ -256,7 +255,8 @@ impl Service {
     pub(super) async fn listen_to_the_end(&self, id: &JobId, object: &ObjectRef) {
         let whole = LogOptions { follow: true, ..LogOptions::default() };
         if let Ok(lines) = self.0.executor.logs(object, whole).await {
-            self.0.log_keeper.jobs().entry(id.clone()).or_default().opened = Some(lines);
+            let opened = Some((object.uid.clone(), lines));
+            self.0.log_keeper.jobs().entry(id.clone()).or_default().opened = opened;
         }
         self.see_to_log(id);
     }
@@ -268,7 +268,8 @@ impl Service {
         wanted: &[LogOptions],
     ) -> Result<Vec<LogStream>, ExecutorError> {
         let opened = self.0.log_keeper.jobs().get_mut(id).and_then(|keeping| keeping.opened.take());
-        let mut streams: Vec<_> = opened.into_iter().collect();
+        let opened = opened.filter(|(uid, _)| *uid == object.uid);
+        let mut streams: Vec<_> = opened.into_iter().map(|(_, lines)| lines).collect();
         if !streams.is_empty() && wanted.iter().all(|options| options.pod.is_none()) {
             return Ok(streams);
         }
@@ -283,34 +284,39 @@ impl Service {
     }
 
     /// Puts on record what is followed: when it has ended, or after a while. Says whether all of it has ended.
-    async fn put_followed(&self, id: &JobId, streams: Vec<LogStream>) -> Result<bool, ServiceError> {
+    async fn put_followed(
+        &self,
+        id: &JobId,
+        object: &ObjectRef,
+        streams: Vec<LogStream>,
+    ) -> Result<bool, ServiceError> {
         let mut all_ended = true;
         for followed in join_all(streams.into_iter().map(followed)).await {
             let (read, ended) = followed?;
             all_ended &= ended;
-            self.put_log(id, read, false).await?;
+            self.put_log(id, object, read, false).await?;
         }
         Ok(all_ended)
     }
 
     /// Notes that what is on record of a log is all that there will ever be.
-    async fn note_all_kept(&self, id: &JobId) -> Result<Kept, ServiceError> {
-        self.0.ledger.learn(id, log_kept())?.1.await?;
+    async fn note_all_kept(&self, id: &JobId, object: &ObjectRef) -> Result<Kept, ServiceError> {
+        self.0.ledger.learn_of(id, object, log_kept())?.1.await?;
         crash::reached(Point::LogKept);
         Ok(Kept::Final)
     }
 
     /// Merges what was read with what is on record.
-    async fn put_log(&self, id: &JobId, read: LogTail, is_all: bool) -> Result<(), ServiceError> {
+    async fn put_log(&self, id: &JobId, object: &ObjectRef, read: LogTail, is_all: bool) -> Result<(), ServiceError> {
         let known = self.store().log(id)?.unwrap_or_default();
         if read.lines.is_empty() && !is_all {
             return Ok(());
         }
         let merged = known.merge(read);
-        self.0.ledger.keep_log(id, &merged)?.await?;
+        self.0.ledger.keep_log(id, object, &merged)?.await?;
         crash::reached(Point::LogPut);
         if is_all {
-            self.note_all_kept(id).await?;
+            self.note_all_kept(id, object).await?;
         }
         Ok(())
     }

@@ -60,7 +60,7 @@ impl Service {
             match destroyed {
                 Ok(()) => {
                     crash::reached(Point::TtlDeleted);
-                    self.note(id, Fact::ObjectDeleted { at: Timestamp::now() });
+                    self.note_deleted(id, object);
                     return crash::reached(Point::TtlNoted);
                 }
                 Err(error) => {
@@ -133,9 +133,18 @@ impl Service {
             return Ok(None);
         }
         self.destroy(id, object).await?;
-        self.note(id, Fact::ObjectDeleted { at: Timestamp::now() });
+        self.note_deleted(id, object);
         self.0.log_keeper.wake(id);
         Ok(Some(job))
+    }
+
+    /// Notes that an object was deleted, unless the job is a later one of that ID.
+    fn note_deleted(&self, id: &JobId, object: &ObjectRef) {
+        match self.0.ledger.learn_of(id, object, Fact::ObjectDeleted { at: Timestamp::now() }) {
+            Ok((_, written)) => drop(written),
+            Err(ServiceError::UnknownJob(_)) => {}
+            Err(error) => tracing::error!(job = %id, %error, "a fact could not be taken in"),
+        }
     }
 
     /// Deletes the object of a job that has ended. Without it nothing could tell again how that was, so that it is on

@@ -153,7 +153,7 @@ fn a_render_with_a_look_at_the_server_shows_what_it_would_take_and_what_not() {
     let render = |spec: &Value| {
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_jobwright"));
         command.current_dir(setup.path()).args(["render", "any", "--server-side", "--namespace", cluster.namespace()]);
-        command.args(["-p", &format!("spec={spec}")]).output().unwrap()
+        command.args(["--templates", "templates", "-p", &format!("spec={spec}")]).output().unwrap()
     };
     let taken = render(&script("true"));
     let told = String::from_utf8_lossy(&taken.stderr).into_owned();
