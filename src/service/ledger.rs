@@ -373,15 +373,15 @@ impl Ledger {
         self.on_the_way(id, entry.serial, Sent::Status(events), ack)
     }
 
-    /// The jobs that have an object, and have not ended.
-    pub(super) fn running(&self) -> Vec<(JobId, ObjectRef)> {
+    /// The jobs that have an object, and have not ended, each with whether it was cancelled.
+    pub(super) fn running(&self) -> Vec<(JobId, ObjectRef, bool)> {
         let mut running = Vec::new();
         for shard in &self.shards {
             let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
             for (id, entry) in shard.iter() {
                 let status = &entry.job.status;
                 if let (Some(object), None) = (&status.object, status.ended) {
-                    running.push((id.clone(), object.clone()));
+                    running.push((id.clone(), object.clone(), status.cancellation.is_some()));
                 }
             }
         }

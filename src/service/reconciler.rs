@@ -48,10 +48,13 @@ impl Service {
         for (id, evidence) in objects {
             self.note(&id, Fact::Evidence(evidence));
         }
-        for (id, object) in self.0.ledger.running() {
+        for (id, object, cancelled) in self.0.ledger.running() {
+            let service = self.clone();
             if !listed.contains(&object.uid) {
-                let service = self.clone();
                 self.spawn(async move { service.look_again(&id).await });
+            } else if cancelled {
+                // An executor that was set back may have forgotten that it was asked. Asking twice changes nothing.
+                self.spawn(service.see_cancelled(id));
             }
         }
     }

@@ -238,14 +238,6 @@ impl Round {
         if self.kind != Kind::IsRestored || self.restored {
             return false;
         }
-        // A deletion that was taken in and then forgotten is not asked for again.
-        let is_cancelled = |job: &Job| {
-            let status = self.service.store().job(&job.id).unwrap().map(|job| job.status);
-            status.is_some_and(|status| status.cancellation.is_some() && status.ended.is_none())
-        };
-        if self.jobs.iter().any(is_cancelled) {
-            return false;
-        }
         let created = self.server.created();
         let mut own = self.jobs.iter().filter(|job| job.foreign.is_none() && created.contains(&job.object)).peekable();
         own.peek().is_some() && own.all(|job| self.is_on_record(job))

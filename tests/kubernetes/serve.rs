@@ -215,6 +215,26 @@ fn a_server_that_asks_for_time_is_given_it() {
 }
 
 #[test]
+fn a_cancellation_that_a_restored_server_has_forgotten_is_asked_for_again() {
+    let mut server = ApiServer::start();
+    let app = setup(&server).start();
+    let object = object_name(&launch(&app, "a"));
+    server.add_pod(&object, "p1", running());
+    app.wait_for_phase("a", "Running");
+    let backup = server.version();
+    assert_eq!(app.post("/api/v1/jobs/a/cancel", &json!({})).status, 200);
+    let is_going = |job: &Value| job["metadata"]["deletionTimestamp"].is_string();
+    server.wait_until(Kind::Job, &object, is_going);
+    server.go_away();
+    server.restore(backup);
+    server.come_back();
+    server.wait_until(Kind::Job, &object, is_going);
+    server.set_pod("p1", exited(143));
+    server.collect(&object);
+    assert_eq!(app.wait("a", ended)["phase"], "Cancelled");
+}
+
+#[test]
 fn a_server_that_is_restored_from_a_backup_gets_no_second_object_of_a_job() {
     let mut server = ApiServer::start();
     let app = setup(&server).start();
@@ -254,11 +274,14 @@ fn a_list_that_is_wrongly_empty_loses_no_job() {
     let name = object_name(&launch(&app, "k1"));
     // The first list is behind it, and was begun before there was a job to be missed.
     server.wait_for(1, "GET /jobs? watch=true");
-    server.script("GET /jobs? limit=", Fault::Stale(0));
+    // No watch shows it either, until it was missed.
+    server.script_times(1000, "GET /jobs? watch=true", Fault::Refuse(500, "InternalError", "as scripted"));
+    server.script_times(1000, "GET /jobs? limit=", Fault::Stale(0));
     server.go_away();
     server.come_back();
     // It is not in the list, and so it is asked for by its name.
     server.wait_for(1, &format!("GET /jobs/{name}"));
+    server.heal();
     server.conclude(&name, "Complete", "");
     assert_eq!(app.wait("k1", ended)["phase"], "Succeeded");
 }
