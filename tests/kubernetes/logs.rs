@@ -45,6 +45,17 @@ async fn started() -> (House, ObjectRef) {
     (house, object)
 }
 
+/// Another one, whose log is followed by a connection that is dead after the line `one`; then it writes `two`.
+async fn cut_without_a_word() -> (House, ObjectRef, Lines) {
+    let (house, object) = started().await;
+    write(&house, 100, "one");
+    house.server.script(LOGS, Fault::SilentAfter(1));
+    let mut lines = follow(&house, &object).await;
+    assert_eq!(next(&mut lines).await.as_deref(), Some("one"));
+    write(&house, 200, "two");
+    (house, object, lines)
+}
+
 /// Everything ends well.
 fn end(house: &House, object: &ObjectRef) {
     house.server.end_log("p1", "main");
@@ -103,12 +114,7 @@ async fn a_log_may_be_silent_for_longer_than_any_answer_may() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_log_that_was_cut_without_a_word_goes_on_when_the_watch_shows_the_cut() {
-    let (house, object) = started().await;
-    write(&house, 100, "one");
-    house.server.script(LOGS, Fault::SilentAfter(1));
-    let mut lines = follow(&house, &object).await;
-    assert_eq!(next(&mut lines).await.as_deref(), Some("one"));
-    write(&house, 200, "two");
+    let (house, _, mut lines) = cut_without_a_word().await;
     house.server.script("GET /pods? watch=true", Fault::Cut);
     assert_eq!(next(&mut lines).await.as_deref(), Some("two"));
 }
@@ -196,12 +202,7 @@ async fn nobody_reads_on_when_nobody_takes_the_lines() {
 /// As where the log comes by way of one API server, which is gone, and the watch of another, which is well.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_log_that_was_cut_without_a_word_goes_on_some_time_after_its_container_has_ended() {
-    let (house, object) = started().await;
-    write(&house, 100, "one");
-    house.server.script(LOGS, Fault::SilentAfter(1));
-    let mut lines = follow(&house, &object).await;
-    assert_eq!(next(&mut lines).await.as_deref(), Some("one"));
-    write(&house, 200, "two");
+    let (house, object, lines) = cut_without_a_word().await;
     end(&house, &object);
     assert_eq!(all(lines).await, ["two"]);
 }

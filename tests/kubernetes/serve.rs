@@ -86,15 +86,13 @@ fn a_launch_whose_answers_are_lost_comes_to_one_object() {
     assert_eq!(there["metadata"]["uid"], job["object"]["uid"]);
 }
 
-#[test]
-fn a_service_that_is_killed_between_request_and_answer_finds_its_object_again() {
-    let server = ApiServer::start();
-    let app = setup(&server).start();
+/// Launches `k1`, and kills the service when the object is made and before it could know: gives the object's name, and what
+/// the next service starts from.
+fn killed_in_a_launch(server: &ApiServer, app: TestApp) -> (String, Setup) {
     server.script_times(100, "GET /jobs? watch=true", Fault::Cut);
     server.script_times(100, "GET /jobs?", Fault::Hang);
     server.script("POST /jobs?", Fault::HangAfterwards);
     let (url, body) = (format!("{}/api/v1/jobs", app.url), json!({"template": "hello", "id": "k1"}));
-    // The service is killed before it could answer.
     let asking = std::thread::spawn(move || {
         ureq::post(&url).header("content-type", "application/json").send(body.to_string()).is_ok()
     });
@@ -102,7 +100,15 @@ fn a_service_that_is_killed_between_request_and_answer_finds_its_object_again() 
     let ended_service = app.kill();
     asking.join().unwrap();
     server.heal();
-    let app = ended_service.setup.start();
+    (name, ended_service.setup)
+}
+
+#[test]
+fn a_service_that_is_killed_between_request_and_answer_finds_its_object_again() {
+    let server = ApiServer::start();
+    let app = setup(&server).start();
+    let (name, setup) = killed_in_a_launch(&server, app);
+    let app = setup.start();
     let job = app.wait("k1", |job| !job["object"].is_null());
     assert_eq!(object_name(&job), name);
     assert_eq!(server.created(), [name], "and makes no second one");
@@ -337,20 +343,10 @@ fn what_was_never_sent_can_be_cancelled_and_is_never_made() {
 fn a_quota_that_the_jobs_own_object_has_used_up_does_not_reject_it() {
     let server = ApiServer::start();
     let app = setup(&server).start();
-    server.script("POST /jobs?", Fault::HangAfterwards);
-    server.script_times(100, "GET /jobs? watch=true", Fault::Cut);
-    server.script_times(100, "GET /jobs?", Fault::Hang);
-    let (url, body) = (format!("{}/api/v1/jobs", app.url), json!({"template": "hello", "id": "k1"}));
-    let asking = std::thread::spawn(move || {
-        ureq::post(&url).header("content-type", "application/json").send(body.to_string()).is_ok()
-    });
-    let name = server.wait_for_creations(1).remove(0);
-    let ended_service = app.kill();
-    asking.join().unwrap();
-    server.heal();
+    let (name, setup) = killed_in_a_launch(&server, app);
     server.script_times(100, "GET /jobs? labelSelector=", Fault::Refuse(500, "InternalError", "as scripted"));
     server.script("POST /jobs?", Fault::Refuse(403, "Forbidden", "exceeded quota: jobs, used: count/jobs.batch=1"));
-    let app = ended_service.setup.start_unready();
+    let app = setup.start_unready();
     let job = app.wait("k1", |job| !job["object"].is_null());
     assert_eq!((object_name(&job), &job["phase"]), (name.clone(), &json!("Waiting")));
     server.heal();
